@@ -1,0 +1,168 @@
+/**
+ * The configuration as the program uses it: validated, defaults filled in, durations in milliseconds, sizes in octets,
+ * paths absolute, secrets resolved. `config/load` makes it from YAML; nothing else does.
+ */
+import type { Priority } from '../core/message.ts';
+
+export interface Config {
+  /** Absolute path of the file that it was read from. */
+  readonly file: string;
+  readonly hostname: string;
+  /** Absolute path of the data folder. */
+  readonly dataDir: string;
+  readonly store: { readonly kind: 'sqlite' };
+  readonly retention: RetentionConfig;
+  readonly smtp: SmtpConfig;
+  readonly http: HttpConfig;
+  readonly credentials: readonly CredentialConfig[];
+  readonly senders: readonly SenderConfig[];
+  readonly unknownSenders: 'reject' | 'unsigned';
+  readonly tags: ReadonlyMap<string, TagConfig>;
+  readonly routes: ReadonlyMap<string, RouteConfig>;
+  readonly rules: readonly RuleConfig[];
+  readonly retry: RetryConfig;
+  readonly log: LogConfig;
+}
+
+export interface RetentionConfig {
+  /** Content of settled messages is kept this long; 0 (`until-settled`) means it goes with the last final state. */
+  readonly contentMs: number;
+  /** Content of messages captured by a sandbox route. */
+  readonly sandboxMs: number;
+  /** Messages, deliveries, attempts and events after the last final state. */
+  readonly eventsMs: number;
+}
+
+export type ListenerTls = 'none' | 'starttls' | 'starttls-required' | 'implicit';
+
+export interface ListenerConfig {
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+  readonly tls: ListenerTls;
+}
+
+export interface SmtpConfig {
+  readonly listeners: readonly ListenerConfig[];
+  /** Absolute paths; null: a self-signed certificate is made in the data folder (loopback listeners only). */
+  readonly tls: { readonly cert: string; readonly key: string } | null;
+  readonly trustedNetworks: readonly string[];
+  readonly maxMessageBytes: number;
+  readonly maxRecipients: number;
+  readonly maxConnections: number;
+  readonly maxConnectionsPerIp: number;
+}
+
+export interface HttpConfig {
+  readonly host: string;
+  readonly port: number;
+  readonly tokens: readonly TokenConfig[];
+}
+
+export type TokenScope = 'read' | 'send' | 'admin';
+
+export interface TokenConfig {
+  readonly name: string;
+  /** Lower-case hex SHA-256 of the token, without the `sha256:` in front. */
+  readonly sha256: string;
+  readonly scopes: ReadonlySet<TokenScope>;
+}
+
+export interface CredentialConfig {
+  readonly username: string;
+  readonly password: ScryptHash;
+  /** Patterns for From and envelope senders: `a@example.com`, `*@example.com`, `*@*.example.com`, `*`. Empty: any configured sender. */
+  readonly from: readonly string[];
+  /** Client networks in CIDR form from which it may log in. Empty: any. */
+  readonly networks: readonly string[];
+  /** Tag of its mail when nothing else gives one. */
+  readonly tag: string | null;
+  /** `X-Leadpush-*` headers it may use: all, or the named ones in lower case without the `x-leadpush-` in front. */
+  readonly headers: { readonly allow: 'all' | ReadonlySet<string> };
+}
+
+/** A parsed `scrypt:N:r:p:salt:hash` (salt and hash in base64). */
+export interface ScryptHash {
+  readonly n: number;
+  readonly r: number;
+  readonly p: number;
+  readonly salt: Uint8Array;
+  readonly hash: Uint8Array;
+}
+
+export interface SenderConfig {
+  /** Lower case, A-labels. */
+  readonly domain: string;
+  readonly dkim: readonly DkimKeyConfig[];
+}
+
+export interface DkimKeyConfig {
+  readonly selector: string;
+  /** Absolute path of a PEM private key, RSA of 2048 bits or more, or Ed25519. */
+  readonly key: string;
+}
+
+export interface TagConfig {
+  readonly name: string;
+  readonly priority: Priority;
+  /** null: no TTL of its own. */
+  readonly ttlMs: number | null;
+}
+
+/** What `when:` and `match:` can ask of a message; all given fields must hold, one entry of a list is enough. */
+export interface RuleCondition {
+  readonly tag?: readonly string[];
+  readonly recipientDomain?: readonly string[];
+  readonly recipient?: readonly string[];
+  readonly senderDomain?: readonly string[];
+  readonly credential?: readonly string[];
+  readonly priority?: readonly Priority[];
+}
+
+export interface RuleConfig {
+  readonly name: string;
+  readonly when: RuleCondition;
+  readonly action:
+    | { readonly kind: 'via'; readonly routes: readonly string[] }
+    | { readonly kind: 'reject'; readonly reason: string };
+}
+
+export type RouteConfig = SandboxRouteConfig | SmtpRouteConfig;
+
+export interface SandboxRouteConfig {
+  readonly name: string;
+  readonly type: 'sandbox';
+}
+
+export interface SmtpRouteConfig {
+  readonly name: string;
+  readonly type: 'smtp';
+  readonly host: string;
+  readonly port: number;
+  readonly tls: 'required' | 'implicit' | 'none';
+  readonly auth: { readonly username: string; readonly password: string } | null;
+  /** Connections at most at the same time. */
+  readonly connections: number;
+  /** At most `count` messages in any `perMs` milliseconds; null: no limit. */
+  readonly rate: { readonly count: number; readonly perMs: number } | null;
+  /** PEM text of the authorities to trust instead of the system's; null: the system's. */
+  readonly ca: string | null;
+  /** Name to ask for (SNI) and to verify; null: the host. */
+  readonly servername: string | null;
+  readonly connectTimeoutMs: number;
+  /** EHLO name; null: `hostname`. */
+  readonly ehlo: string | null;
+}
+
+export interface RetryConfig {
+  /** Waits between attempts in milliseconds; the last repeats. */
+  readonly ladders: Readonly<Record<Priority, readonly number[]>>;
+  readonly giveUpAfterMs: number;
+}
+
+export interface LogConfig {
+  readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
+  readonly format: 'json' | 'pretty';
+  /** Absolute path, or null for standard output alone. */
+  readonly file: string | null;
+}

@@ -1,0 +1,18 @@
+/**
+ * The relay's log: one JSON line per fact, with the same field names everywhere.
+ *
+ * Never logged: subject, body, link, password, or a remote text that was not cleaned first.
+ */
+
+/** Fields of a log line; names are snake_case and listed in the README. */
+export type LogFields = Readonly<Record<string, unknown>>;
+
+export interface Log {
+  debug(fields: LogFields, text: string): void;
+  info(fields: LogFields, text: string): void;
+  warn(fields: LogFields, text: string): void;
+  error(fields: LogFields, text: string): void;
+}
+
+/** A log that keeps nothing, for tests and one-shot commands. */
+export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
