@@ -84,8 +84,8 @@ export interface RelayEvent {
   readonly data: { readonly event_id: EventId; readonly seq: number } & EventData;
 }
 
-/** The `message` part of an event about an accepted message. */
-export function eventMessage(record: MessageRecord): EventMessage {
+/** The `message` part of an event about a delivery of an accepted message; `rule` is that delivery's. */
+export function eventMessage(record: MessageRecord, rule: string): EventMessage {
   return {
     id: record.id,
     message_id: record.headerMessageId,
@@ -95,7 +95,7 @@ export function eventMessage(record: MessageRecord): EventMessage {
     metadata: record.metadata,
     priority: record.priority,
     credential: record.credential,
-    rule: record.rule,
+    rule,
     accepted_at: isoTime(record.acceptedAt),
     deadline: isoTime(record.deadline),
   };
@@ -104,7 +104,7 @@ export function eventMessage(record: MessageRecord): EventMessage {
 /** The body of `message.accepted` for one recipient. */
 export function acceptedEvent(record: MessageRecord, delivery: NewDelivery): EventData {
   return {
-    message: eventMessage(record),
+    message: eventMessage(record, delivery.rule),
     delivery: { id: delivery.id, recipient: delivery.recipient, state: 'queued', attempts: 0 },
     ...(record.warnings.length > 0 ? { warnings: record.warnings } : {}),
   };

@@ -67,11 +67,8 @@ export interface MessageRecord {
   readonly requireTls: boolean;
   /** Username of the credential, or null for a client in a trusted network. */
   readonly credential: string | null;
-  /** Name of the routing rule that matched, and why. */
+  /** Name of the routing rule that matched for the first recipient; each delivery keeps its own. */
   readonly rule: string;
-  readonly ruleReason: string;
-  /** The rule's routes in order. */
-  readonly via: readonly string[];
   readonly acceptedAt: number;
   /** After this the message is never delivered: acceptance plus TTL, or plus `retry.give_up_after`. */
   readonly deadline: number;
@@ -93,6 +90,10 @@ export interface NewDelivery {
   readonly id: DeliveryId;
   readonly recipient: EnvelopeAddress;
   readonly dsn: RecipientDsn | null;
+  /** Name of the routing rule that matched for this recipient, why, and the rule's routes in order. */
+  readonly rule: string;
+  readonly ruleReason: string;
+  readonly via: readonly string[];
   /** The route of the first attempt. */
   readonly route: string;
 }

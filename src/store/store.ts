@@ -158,6 +158,9 @@ export interface DeliveryView {
   readonly recipient: EnvelopeAddress;
   readonly state: DeliveryState;
   readonly attempts: number;
+  readonly rule: string;
+  readonly ruleReason: string;
+  readonly via: readonly string[];
   readonly route: string;
   readonly nextAttemptAt: number | null;
   readonly lastResponse: string | null;

@@ -4,7 +4,7 @@
  * Never logged: subject, body, link, password, or a remote text that was not cleaned first.
  */
 
-/** Fields of a log line; names are snake_case and listed in the README. */
+/** Fields of a log line; names are snake_case and listed in `fields.ts`. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
 export interface Log {

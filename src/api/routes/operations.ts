@@ -1,0 +1,79 @@
+/**
+ * What a supervisor, a load balancer and Prometheus ask for: `/healthz`, `/readyz`, `/metrics`, and a page that names them.
+ *
+ * `/healthz` answers from memory alone: it says that the process serves, not that mail can be taken. `/readyz` asks the
+ * store. Both are open to everyone who reaches the listener and tell nothing about mail.
+ */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Clock } from '../../core/time.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
+import { problem, PROBLEM_CONTENT_TYPE } from '../problem.ts';
+
+export interface OperationsDeps {
+  /** Whether mail can be taken now, and if not, why. */
+  readonly ready: () => Promise<Readiness>;
+  readonly metrics: Pick<Metrics, 'scrape'>;
+  readonly clock: Clock;
+  /** Answers the request itself and returns false when the client may not read. */
+  readonly mayRead: (request: FastifyRequest, reply: FastifyReply) => boolean;
+}
+
+export interface Readiness {
+  readonly ready: boolean;
+  readonly reasons: readonly string[];
+}
+
+/** A store that hangs must not make the answer hang. */
+const ANSWER_TIMEOUT_MS = 3_000;
+
+const PAGE = `Leadpush Relay
+
+  /healthz   200 while the process serves
+  /readyz    200 while mail is taken, 503 with the reasons while it is not
+  /metrics   metrics for Prometheus
+
+Everything about the mail is on the command line of this machine:
+
+  leadpush-relay tail -f          what happens, as it happens
+  leadpush-relay trace ADDRESS    what happened to the mail for one recipient
+  leadpush-relay queue            what waits, and why
+  leadpush-relay stats            counts and delivery times by tag
+  leadpush-relay send             a test mail
+  leadpush-relay check            whether config, keys and files are in order
+`;
+
+/** Adds the operations' routes to `server`. */
+export function addOperations(server: FastifyInstance, deps: OperationsDeps): void {
+  const { clock } = deps;
+
+  server.get('/', (_request, reply) => reply.type('text/plain; charset=utf-8').send(PAGE));
+
+  server.get('/healthz', (_request, reply) => reply.send({ status: 'ok' }));
+
+  server.get('/readyz', async (_request, reply) => {
+    const answer = (await within(clock, deps.ready())) ?? {
+      ready: false,
+      reasons: ['the store does not answer'],
+    };
+    const status = answer.ready ? 'ready' : 'not-ready';
+    return reply.code(answer.ready ? 200 : 503).send({ status, reasons: answer.reasons });
+  });
+
+  server.get('/metrics', async (request, reply) => {
+    if (!deps.mayRead(request, reply)) return reply;
+    const scrape = await within(clock, deps.metrics.scrape());
+    if (scrape === null) {
+      const body = problem('unavailable', 'The figures could not be read in time.', request.id);
+      return reply.code(body.status).type(PROBLEM_CONTENT_TYPE).send(body);
+    }
+    return reply.type(scrape.contentType).send(scrape.text);
+  });
+}
+
+/** What `promise` resolves to, or null when that takes longer than an asker waits. */
+function within<T>(clock: Clock, promise: Promise<T>): Promise<T | null> {
+  return new Promise((resolve, reject) => {
+    const cancel = clock.after(ANSWER_TIMEOUT_MS, () => resolve(null));
+    promise.then(resolve, reject).finally(cancel);
+  });
+}

@@ -1,0 +1,44 @@
+#!/usr/bin/env node
+/**
+ * The package's command: picks the Node and the program to run, and hands over.
+ *
+ * Plain JavaScript, so that it can say a clear sentence on a Node that is too old to read the rest.
+ *   - In a clone (main.ts beside this file) the sources run as they are; in the package and the image, dist/ does.
+ *   - On a Node below 22.19 it starts itself again on the clone's own Node, or says what is missing.
+ *   - It sizes the thread pool that DKIM signing runs on: one thread a core. Node's default is 4 whatever the machine;
+ *     on two cores 2 signed 6 to 11 % more than 4. Never below 2, so that a slow name lookup, which may hold half of
+ *     the pool, leaves room for signing. The pool is made at its first use, so this has to come before anything else.
+ *     A value that the operator has set stays.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const source = join(here, 'main.ts');
+const ownNode = join(here, '..', 'node_modules', '.bin', 'node');
+
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+const isNewEnough = major > 22 || (major === 22 && minor >= 19);
+
+if (isNewEnough) {
+  process.env.UV_THREADPOOL_SIZE ??= String(Math.max(2, availableParallelism()));
+  await import(existsSync(source) ? './main.ts' : '../dist/main.js');
+} else if (existsSync(source) && existsSync(ownNode) && process.env.LEADPUSH_OWN_NODE === undefined) {
+  const child = spawn(ownNode, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
+    stdio: 'inherit',
+    env: { ...process.env, LEADPUSH_OWN_NODE: '1' },
+  });
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  child.on('exit', (code, signal) => {
+    process.exitCode = code ?? (signal === null ? 1 : 128);
+  });
+} else {
+  const fix = existsSync(source)
+    ? 'Run `npm start` once: it installs the Node that this project brings along.'
+    : 'Install a newer Node: the current LTS release is a good choice.';
+  process.stderr.write(`leadpush-relay needs Node 22.19 or newer, and this is ${process.version}. ${fix}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,190 @@
+/**
+ * The whole config: its sections, and the small ones themselves.
+ *
+ * The schema knows one value at a time. What depends on several (references, duplicates, what is reachable from where)
+ * is in config/checks, so that it is told even when a value beside it is wrong.
+ */
+import { z } from 'zod';
+import { hostname } from 'node:os';
+import type { Config, LogConfig, RetentionConfig, RetryConfig } from '../types.ts';
+import { type Kit, list, oneOf, scalar, section } from './kit.ts';
+import { routesSection, rulesSection } from './routes.ts';
+import { domain, duration, path } from './scalars.ts';
+import { credentialsSection, sendersSection, tagsSection } from './senders.ts';
+import { httpSection, smtpSection } from './smtp.ts';
+
+const DAY_MS = 86_400_000;
+const MAX_RETENTION_MS = 3650 * DAY_MS;
+
+/** The schema of a config file; what it gives is a `Config` but for the file's own name. */
+export function configSchema(kit: Kit): z.ZodType<Omit<Config, 'file'>> {
+  return section({
+    hostname: kit.defaulted(domain(), kit.machineName, {
+      type: 'domain',
+      absent: "the machine's name",
+      meaning: 'Name of this relay: in the greeting, EHLO, `Received` and message ids.',
+      example: 'relay.example.com',
+    }),
+    data: kit.defaulted(path(kit.files), './data', {
+      type: 'path',
+      meaning: 'Folder of the database, the content key and certificates that the relay makes. Made at the first start.',
+      example: '/var/lib/leadpush-relay',
+    }),
+    store: kit.defaulted(oneOf(['sqlite']), 'sqlite', {
+      type: '`sqlite`',
+      meaning: 'Where queue and log are kept.',
+      example: 'sqlite',
+    }),
+    retention: kit.defaulted(retentionSection(kit), {}, {
+      type: 'mapping',
+      meaning: 'How long what is kept.',
+      example: '{ content: until-settled, sandbox: 7d, events: 30d }',
+    }),
+    smtp: kit.defaulted(smtpSection(kit), {}, { type: 'mapping', meaning: 'Mail coming in.', example: '{ max_message_size: 10MB }' }),
+    http: kit.defaulted(httpSection(kit), {}, { type: 'mapping', meaning: 'Health and metrics.', example: '{ port: 8025 }' }),
+    credentials: kit.defaulted(credentialsSection(kit), [], {
+      type: 'list',
+      meaning: 'Who may log in to submit mail.',
+      example: '[{ username: keycloak, password: "scrypt:..." }]',
+    }),
+    senders: kit.defaulted(sendersSection(kit), [], {
+      type: 'list',
+      meaning: 'The From domains that this relay sends for.',
+      example: '[{ domain: example.com }]',
+    }),
+    unknown_senders: kit.defaulted(oneOf(['reject', 'unsigned']), 'reject', {
+      type: '`reject`, `unsigned`',
+      meaning: 'What becomes of mail whose From domain is not in `senders`.',
+      example: 'reject',
+    }),
+    tags: kit.defaulted(tagsSection(kit), {}, {
+      type: 'mapping by tag',
+      meaning: 'Kinds of mail. `password-reset`, `admin-reset` and `compromised-account` always exist. A tag needs no entry here to be used.',
+      example: '{ password-reset: { ttl: 15m } }',
+    }),
+    routes: kit.defaulted(routesSection(kit), {}, {
+      type: 'mapping by name',
+      absent: 'required: at least one',
+      meaning: 'The ways out.',
+      example: '{ sandbox: { type: sandbox } }',
+    }),
+    rules: kit.defaulted(rulesSection(kit), [], {
+      type: 'list',
+      absent: 'required: at least one',
+      meaning: 'Which route a message takes, recipient by recipient. The first rule that matches wins; mail that none matches is refused.',
+      example: '[{ name: default, via: [sandbox] }]',
+    }),
+    retry: kit.defaulted(retrySection(kit), {}, {
+      type: 'mapping',
+      meaning: 'When to try again.',
+      example: '{ critical: [5s, 15s, 30s, 1m, 2m, 5m] }',
+    }),
+    webhooks: kit.defaulted(list(z.never(), 0, 'webhooks'), [], {
+      type: 'empty list',
+      meaning: 'Endpoints that events are sent to.',
+      example: '[]',
+    }),
+    bounces: kit.defaulted(bouncesSection(kit), {}, {
+      type: 'mapping',
+      meaning: 'What the sender hears of mail that failed.',
+      example: '{ dsn: false }',
+    }),
+    log: kit.defaulted(logSection(kit), {}, {
+      type: 'mapping',
+      meaning: "The relay's own log: one line a fact, on standard output.",
+      example: '{ level: info, format: json, file: ./data/relay.log }',
+    }),
+  }).transform((value) => ({
+    hostname: value.hostname,
+    dataDir: value.data,
+    store: { kind: value.store },
+    retention: value.retention,
+    smtp: value.smtp,
+    http: value.http,
+    credentials: value.credentials,
+    senders: value.senders,
+    unknownSenders: value.unknown_senders,
+    tags: value.tags,
+    routes: value.routes,
+    rules: value.rules,
+    retry: value.retry,
+    log: value.log,
+  }));
+}
+
+/** The machine's own name for use as the default `hostname`; `localhost` when it is not a domain name. */
+export function machineName(): string {
+  const name = hostname();
+  return domain().safeParse(name).success ? name.toLowerCase() : 'localhost';
+}
+
+function retentionSection(kit: Kit): z.ZodType<RetentionConfig> {
+  const kept = duration(0, MAX_RETENTION_MS);
+  const content = z.preprocess((input) => (input === 'until-settled' ? '0ms' : input), kept);
+  return section({
+    content: kit.defaulted(content, 'until-settled', {
+      type: '`until-settled` or duration',
+      meaning: 'Content of a message, counted from the final state of its last recipient. `until-settled`: it goes at once.',
+      example: '1h',
+    }),
+    sandbox: kit.defaulted(kept, '7d', { type: 'duration', meaning: 'Content that a sandbox route captured.', example: '1d' }),
+    events: kit.defaulted(kept, '30d', {
+      type: 'duration',
+      meaning: 'Messages without their content, attempts and events, counted from the last final state. At most 3650d.',
+      example: '90d',
+    }),
+  }).transform((value) => ({ contentMs: value.content, sandboxMs: value.sandbox, eventsMs: value.events }));
+}
+
+function retrySection(kit: Kit): z.ZodType<RetryConfig> {
+  const ladder = list(duration(10, 7 * DAY_MS), 1, 'durations');
+  const type = 'list of durations';
+  const steps = 'Waits between attempts; the last one repeats until the TTL or `give_up_after`. 10ms to 7d each.';
+  return section({
+    critical: kit.defaulted(ladder, ['5s', '15s', '30s', '1m', '2m', '5m'], { type, meaning: steps, example: '[5s, 15s, 1m]' }),
+    normal: kit.defaulted(ladder, ['30s', '1m', '5m', '15m', '30m', '1h'], { type, meaning: steps, example: '[1m, 5m, 30m]' }),
+    bulk: kit.defaulted(ladder, ['5m', '15m', '1h', '2h'], { type, meaning: steps, example: '[15m, 1h, 4h]' }),
+    give_up_after: kit.defaulted(duration(10, 30 * DAY_MS), '2d', {
+      type: 'duration',
+      meaning: 'A message without a TTL expires after this. 10ms to 30d.',
+      example: '1d',
+    }),
+  }).transform(({ critical, normal, bulk, give_up_after }) => ({ ladders: { critical, normal, bulk }, giveUpAfterMs: give_up_after }));
+}
+
+function bouncesSection(kit: Kit): z.ZodType<unknown> {
+  const no = z.unknown().pipe(
+    z.preprocess((input) => (typeof input === 'boolean' ? String(input) : input), scalar({
+      hint: 'write `false`',
+      read: (text) => (text === 'false' ? { kind: 'value', value: false } : { kind: 'problem', problem: 'is neither true nor false' }),
+    })),
+  );
+  return section({
+    dsn: kit.defaulted(no, false, {
+      type: '`false`',
+      meaning: 'Whether a report (RFC 3464) goes to the envelope sender of SMTP mail that failed.',
+      example: 'false',
+    }),
+  });
+}
+
+function logSection(kit: Kit): z.ZodType<LogConfig> {
+  return section({
+    level: kit.defaulted(oneOf(['trace', 'debug', 'info', 'warn', 'error', 'silent']), 'info', {
+      type: '`trace`, `debug`, `info`, `warn`, `error`, `silent`',
+      meaning: 'The least level that is logged. No level shows content, subjects or links.',
+      example: 'warn',
+    }),
+    format: kit.defaulted(oneOf(['json', 'pretty']), 'json', {
+      type: '`json`, `pretty`',
+      meaning: '`json`: one object a line, for tools. `pretty`: for eyes.',
+      example: 'pretty',
+    }),
+    file: kit.optional(path(kit.files), {
+      type: 'path',
+      absent: 'none: standard output alone',
+      meaning: 'A file that gets the same lines, always as JSON.',
+      example: './data/relay.log',
+    }),
+  }).transform((value) => ({ ...value, file: value.file ?? null }));
+}

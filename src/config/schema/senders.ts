@@ -1,0 +1,149 @@
+/** The sections `credentials`, `senders` and `tags`: who sends, for which domains, and what kinds of mail. */
+import { z } from 'zod';
+import { PRIORITIES, RECOVERY_TAGS } from '../../core/message.ts';
+import type { CredentialConfig, SenderConfig, TagConfig } from '../types.ts';
+import { type Kit, list, oneOf, type Reading, scalar, section } from './kit.ts';
+import { domain, duration, network, path, scryptHash, senderPattern, tagName, text } from './scalars.ts';
+
+/** `X-Leadpush-*` headers without that prefix; `metadata` stands for the whole family `X-Leadpush-Metadata-*`. */
+export const RELAY_HEADER_NAMES = [
+  'tag',
+  'flow',
+  'metadata',
+  'ttl',
+  'collapse-key',
+  'idempotency-key',
+  'priority',
+  'require-tls',
+] as const;
+
+const MAX_TTL_MS = 30 * 86_400_000;
+
+export function credentialsSection(kit: Kit): z.ZodType<readonly CredentialConfig[]> {
+  const credential = section({
+    username: kit.required(text(128, 'the name that the app logs in with'), {
+      type: 'text',
+      meaning: 'The name that the app logs in with; in the log and with every message.',
+      example: 'keycloak',
+    }),
+    password: kit.required(scryptHash(), {
+      type: 'hash',
+      meaning: 'A scrypt hash, made by `leadpush-relay credential hash`. At most 128 MiB of memory and N * r * p of 1048576.',
+      example: '"scrypt:16384:8:1:<salt>:<hash>"',
+    }),
+    from: kit.defaulted(list(senderPattern(), 0, 'patterns'), [], {
+      type: 'list of patterns',
+      absent: '[]: any of `senders`',
+      meaning: 'Which From and envelope senders it may use: `a@example.com`, `*@example.com`, `*@*.example.com`, `*`.',
+      example: '["*@example.com"]',
+    }),
+    networks: kit.defaulted(list(network(false), 0, 'networks'), [], {
+      type: 'list of networks',
+      absent: '[]: any',
+      meaning: 'Client networks from which it may log in.',
+      example: '[10.0.0.0/8]',
+    }),
+    tag: kit.optional(tagName(), {
+      type: 'tag',
+      meaning: 'Tag of its mail when the message itself has none.',
+      example: 'password-reset',
+    }),
+    headers: kit.defaulted(headers(kit), {}, {
+      type: 'mapping',
+      meaning: 'Which `X-Leadpush-*` headers it may set.',
+      example: '{ allow: [tag, ttl, flow] }',
+    }),
+  }).transform((value) => ({ ...value, tag: value.tag ?? null }));
+  return list(credential, 0, 'credentials');
+}
+
+function headers(kit: Kit): z.ZodType<CredentialConfig['headers']> {
+  const header = scalar({ hint: `write some of ${RELAY_HEADER_NAMES.join(', ')}`, read: readHeaderName });
+  const all = scalar({
+    hint: 'write `all`, or a list of header names: `[tag, ttl, flow]`',
+    read: (word): Reading<'all'> =>
+      word === 'all' ? { kind: 'value', value: word } : { kind: 'problem', problem: 'is neither `all` nor a list' },
+  });
+  const allow = z.unknown().transform((input, context): CredentialConfig['headers']['allow'] => {
+    const parsed = Array.isArray(input)
+      ? z.array(header).transform((names) => new Set(names)).safeParse(input)
+      : all.safeParse(input);
+    if (parsed.success) return parsed.data;
+    for (const issue of parsed.error.issues) context.issues.push({ ...issue, input });
+    return z.NEVER;
+  });
+  return section({
+    allow: kit.defaulted(allow, 'all', {
+      type: '`all` or a list of names',
+      meaning: `The headers that it may set, without \`X-Leadpush-\`: ${RELAY_HEADER_NAMES.map((header) => `\`${header}\``).join(', ')}. Another one in its mail is refused with 550.`,
+      example: '[tag, ttl, flow]',
+    }),
+  });
+}
+
+function readHeaderName(text: string): Reading<string> {
+  const short = text.toLowerCase().replace(/^x-leadpush-/, '');
+  const known = RELAY_HEADER_NAMES.find((header) => header === short);
+  if (known !== undefined) return { kind: 'value', value: known };
+  return { kind: 'problem', problem: 'is not the name of a relay header', known: RELAY_HEADER_NAMES };
+}
+
+export function sendersSection(kit: Kit): z.ZodType<readonly SenderConfig[]> {
+  const key = section({
+    selector: kit.required(domain(), {
+      type: 'selector',
+      meaning: 'DKIM selector: the public key is published at `<selector>._domainkey.<domain>`.',
+      example: 'lp1',
+    }),
+    key: kit.required(path(kit.files), {
+      type: 'path',
+      meaning: 'Private key, PEM: RSA of 2048 bits or more, or Ed25519. When every route is a sandbox, the relay makes missing keys itself.',
+      example: './dkim/example.com.lp1.pem',
+    }),
+  });
+  const sender = section({
+    domain: kit.required(domain(), {
+      type: 'domain',
+      meaning: 'A From domain that this relay sends for. Each domain below it is a sender of its own.',
+      example: 'example.com',
+    }),
+    dkim: kit.defaulted(list(key, 0, 'keys'), [], {
+      type: 'list',
+      absent: '[]: its mail goes out unsigned',
+      meaning: 'Every key signs: list an RSA and an Ed25519 key side by side.',
+      example: '[{ selector: lp1, key: ./dkim/example.com.lp1.pem }]',
+    }),
+  });
+  return list(sender, 0, 'senders');
+}
+
+export function tagsSection(kit: Kit): z.ZodType<ReadonlyMap<string, TagConfig>> {
+  const tag = section({
+    priority: kit.optional(oneOf(PRIORITIES), {
+      type: '`critical`, `normal`, `bulk`',
+      absent: '`critical` for `password-reset`, `admin-reset` and `compromised-account`, else `normal`',
+      meaning: 'The lane. Critical mail never waits behind the others.',
+      example: 'critical',
+    }),
+    ttl: kit.optional(duration(1000, MAX_TTL_MS), {
+      type: 'duration',
+      absent: 'none: `retry.give_up_after` counts',
+      meaning: 'How long the link in such a mail lives: after it the message is never delivered. The header `X-Leadpush-TTL` goes first. 1s to 30d.',
+      example: '15m',
+    }),
+    collapse: kit.defaulted(oneOf(['none']), 'none', {
+      type: '`none`',
+      meaning: 'Whether a newer message replaces an older one that still waits.',
+      example: 'none',
+    }),
+  });
+  return z.record(tagName(), tag).transform((tags) => {
+    const result = new Map<string, TagConfig>();
+    for (const name of RECOVERY_TAGS) result.set(name, { name, priority: 'critical', ttlMs: null });
+    for (const [name, { priority, ttl }] of Object.entries(tags)) {
+      const fallback = RECOVERY_TAGS.has(name) ? 'critical' : 'normal';
+      result.set(name, { name, priority: priority ?? fallback, ttlMs: ttl ?? null });
+    }
+    return result;
+  });
+}

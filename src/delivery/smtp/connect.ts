@@ -1,0 +1,108 @@
+/**
+ * Opens the connection to a next hop: TCP, and TLS from the first octet where the route says `implicit`.
+ *
+ * Addresses of both families are tried in turn (RFC 8305). Certificates are always verified; there is no way to switch it
+ * off, and no fall-back. Every socket that is returned has a listener for errors, so that a late one ends nothing but it.
+ */
+import net from 'node:net';
+import tls from 'node:tls';
+import type { SmtpRouteConfig } from '../../config/types.ts';
+import { errorCode, errorText } from '../../core/errors.ts';
+import type { Stage } from '../../core/outcome.ts';
+import type { Clock } from '../../core/time.ts';
+import { failure, type Failure } from './ending.ts';
+import { runStep } from './step.ts';
+
+/** `host:port` as it is shown to people; an IPv6 address in brackets. */
+export function nextHopOf(route: SmtpRouteConfig): string {
+  return net.isIPv6(route.host) ? `[${route.host}]:${route.port}` : `${route.host}:${route.port}`;
+}
+
+/** TLS options for every connection of `route`: verified, TLS 1.2 at least, one context for all. */
+export function tlsOptionsOf(route: SmtpRouteConfig): tls.ConnectionOptions {
+  const name = route.servername ?? route.host;
+  return {
+    host: name,
+    // SNI is for names (RFC 6066, section 3); an address is verified against the certificate all the same.
+    ...(net.isIP(name) === 0 ? { servername: name } : {}),
+    rejectUnauthorized: true,
+    secureContext: tls.createSecureContext({
+      minVersion: 'TLSv1.2',
+      ...(route.ca === null ? {} : { ca: route.ca }),
+    }),
+  };
+}
+
+/** A connection error in words: happy eyeballs give one error for each address tried. */
+function connectErrorText(error: Error): string {
+  const each = error instanceof AggregateError ? error.errors : [error];
+  return [...new Set(each.map(errorText))].join('; ');
+}
+
+/** Connects to `host:port` within `limitMs`, the look-up of the name included. */
+export function connectTcp(
+  route: SmtpRouteConfig,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<net.Socket | Failure> {
+  const nextHop = nextHopOf(route);
+  const socket = new net.Socket();
+  let stage: Stage = net.isIP(route.host) === 0 ? 'dns' : 'connect';
+  const giveUp = (ending: Failure): Failure => {
+    socket.destroy();
+    return ending;
+  };
+  const aborted = (): Failure => giveUp(failure(stage, 'aborted', `the relay gave up connecting to ${nextHop}`));
+  return runStep<net.Socket | Failure>(clock, signal, aborted, (step) => {
+    step.limit(route.connectTimeoutMs, () => {
+      const what = stage === 'dns' ? `no address for ${route.host}` : `no connection to ${nextHop}`;
+      step.settle(
+        giveUp(failure(stage, stage === 'dns' ? 'dns' : 'connect', `${what} within ${route.connectTimeoutMs} ms`)),
+      );
+    });
+    socket.on('error', (error) => {
+      const dns = 'syscall' in error && error.syscall === 'getaddrinfo';
+      step.settle(failure(dns ? 'dns' : 'connect', dns ? 'dns' : 'connect', connectErrorText(error)));
+    });
+    socket.once('lookup', (error) => {
+      if (error === null) stage = 'connect';
+    });
+    socket.once('connect', () => step.settle(socket));
+    // Commands and content are written in the pieces that belong together; nothing is gained by holding them back.
+    socket.connect({ host: route.host, port: route.port, noDelay: true, keepAlive: true, autoSelectFamily: true });
+  });
+}
+
+/** The sentence for a handshake that failed. */
+export function tlsErrorText(nextHop: string, error: unknown): string {
+  const code = errorCode(error);
+  return `TLS with ${nextHop} failed: ${errorText(error)}${code === null ? '' : ` (${code})`}`;
+}
+
+/** Speaks TLS on a connected `socket` from the first octet, within `limitMs`. */
+export function secureSocket(
+  socket: net.Socket,
+  route: SmtpRouteConfig,
+  options: tls.ConnectionOptions,
+  limitMs: number,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<tls.TLSSocket | Failure> {
+  const nextHop = nextHopOf(route);
+  const giveUp = (ending: Failure): Failure => {
+    socket.destroy();
+    return ending;
+  };
+  const aborted = (): Failure => giveUp(failure('starttls', 'aborted', `the relay gave up TLS with ${nextHop}`));
+  return runStep<tls.TLSSocket | Failure>(clock, signal, aborted, (step) => {
+    step.limit(limitMs, () => {
+      step.settle(giveUp(failure('starttls', 'tls', `TLS with ${nextHop} was not agreed on within ${limitMs} ms`)));
+    });
+    const secured = tls.connect({ ...options, socket });
+    secured.on('error', (error) => step.settle(giveUp(failure('starttls', 'tls', tlsErrorText(nextHop, error)))));
+    secured.once('close', () =>
+      step.settle(failure('starttls', 'tls', `${nextHop} closed the connection during the TLS handshake`)),
+    );
+    secured.once('secureConnect', () => step.settle(secured));
+  });
+}

@@ -1,0 +1,286 @@
+/**
+ * The page: parse, decide, sign, commit, answer.
+ *
+ *   parse      5xx 5.6.0   the bytes are not a message we would put our name to
+ *   decide     550 5.7.1   sender, header or rule says no
+ *   sign       451 4.3.0   a key fault the app should see and retry
+ *   commit     451/452     the disk or the database cannot keep it
+ *   answer     250         only ever after the commit returned
+ *
+ * A refusal is kept as a `message.rejected` event where the store can take it. What is signed here is what every attempt
+ * sends: a retry is identical. After a crash, a message is either committed whole or was never answered with 250.
+ */
+import type { Config } from '../config/types.ts';
+import { domainOf } from '../core/address.ts';
+import { RelayError } from '../core/errors.ts';
+import type { Ids, MessageId } from '../core/ids.ts';
+import type { MessageRecord, NewDelivery } from '../core/message.ts';
+import { type Refusal, refuse } from '../core/refusal.ts';
+import type { Clock } from '../core/time.ts';
+import { generateMessageId, readMessageId } from '../mail/message-id.ts';
+import { parseMessage } from '../mail/parse.ts';
+import { formatReceived } from '../mail/received.ts';
+import type { MessageLayout } from '../mail/header.ts';
+import { checkEnvelopeSender } from '../policy/sender.ts';
+import type { Signer } from '../signing/sign.ts';
+import type { HealthStore, IntakeStore } from '../store/store.ts';
+import type { Log } from '../telemetry/log.ts';
+import { type Decision, decide } from './decide.ts';
+import { buildOutgoing } from './outgoing.ts';
+import type { Accepted, Intake, Submission } from './submission.ts';
+
+const IDEMPOTENCY_MS = 24 * 3_600_000;
+
+/** What may change while the relay runs (reload); read anew for each message. */
+export interface IntakeSettings {
+  readonly config: Config;
+  readonly signer: Signer;
+}
+
+export interface IntakeDeps {
+  readonly settings: () => IntakeSettings;
+  readonly store: IntakeStore;
+  readonly health: Pick<HealthStore, 'current'>;
+  readonly ids: Ids;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Called after the commit, before the answer: the queue wakes. */
+  readonly onAccepted: (accepted: AcceptedMessage) => void;
+  readonly onRejected: (refusal: Refusal) => void;
+}
+
+export interface AcceptedMessage {
+  readonly record: MessageRecord;
+  readonly deliveries: readonly NewDelivery[];
+  readonly content: Uint8Array;
+}
+
+/** Makes the one way in that SMTP and API share. */
+export function createIntake(deps: IntakeDeps): Intake {
+  const { settings, store, health, ids, clock, log } = deps;
+
+  return {
+    ready() {
+      const state = health.current();
+      if (state.accepting) return null;
+      return state.kind === 'full'
+        ? refuse(452, '4.3.1', 'Insufficient system storage, try again later', state.reason)
+        : refuse(451, '4.3.0', 'Mail cannot be stored just now, try again later', state.reason);
+    },
+
+    checkSender(submitter, mailFrom) {
+      const refusal = checkEnvelopeSender(submitter.credential, mailFrom);
+      if (refusal !== null) {
+        const id = ids.message();
+        keepRejection(id, { submitter, recipients: [], headerMessageId: null, tag: null, rule: null, refusal });
+      }
+      return refusal;
+    },
+
+    async accept(submission) {
+      const now = clock.now();
+      const id = ids.message();
+      const { config, signer } = settings();
+      const { submitter, envelope } = submission;
+      const recipients = envelope.recipients.map((recipient) => recipient.address);
+      const rejected = (refusal: Refusal, tag: string | null = null, rule: string | null = null): Refusal => {
+        keepRejection(id, { submitter, recipients, headerMessageId: null, tag, rule, refusal });
+        return refusal;
+      };
+
+      const parsed = parseMessage(submission.content);
+      if (parsed.kind === 'malformed') return rejected(refuse(parsed.code, parsed.enhanced, parsed.reason));
+
+      const ownId = readMessageId(parsed);
+      if (ownId.kind === 'malformed') return rejected(refuse(550, '5.6.0', ownId.reason));
+      const newMessageId = ownId.kind === 'absent' ? generateMessageId(id, config.hostname) : null;
+
+      const decision = decide(config, { submitter, envelope, bytes: parsed.bytes, fields: parsed.fields, now });
+      if (decision.kind === 'refused') return rejected(decision.refusal, decision.tag, decision.rule);
+
+      const outgoing = buildOutgoing({
+        message: parsed,
+        tag: decision.tag,
+        received: formatReceived({
+          helo: submitter.helo,
+          address: submitter.address,
+          hostname: config.hostname,
+          protocol: submitter.protocol,
+          tls: submitter.tls,
+          id,
+          recipient: recipients.length === 1 ? (recipients[0] ?? null) : null,
+          at: now,
+        }),
+        newMessageId,
+        now,
+      });
+
+      const signed = await sign(signer, domainOf(decision.headerFrom), outgoing, now);
+      if (signed.kind === 'refused') {
+        log.error({ event: 'signing.failed', message: id, reason: signed.reason }, 'signing failed');
+        deps.onRejected(signed);
+        return signed;
+      }
+
+      const record: MessageRecord = {
+        ...recordOf(id, submission, decision, now),
+        headerMessageId: ownId.kind === 'message-id' ? ownId.value : (newMessageId ?? ''),
+        size: signed.content.length,
+        eightBit: parsed.eightBit,
+        signatures: signed.signatures,
+      };
+      const deliveries = decision.recipients.map(
+        (routed, index): NewDelivery => ({
+          id: ids.delivery(),
+          recipient: routed.recipient,
+          dsn: envelope.recipients[index]?.dsn ?? null,
+          rule: routed.rule,
+          ruleReason: routed.reason,
+          via: routed.via,
+          route: routed.route,
+        }),
+      );
+      return commit(record, deliveries, signed.content, decision);
+    },
+  };
+
+  async function commit(
+    record: MessageRecord,
+    deliveries: readonly NewDelivery[],
+    content: Uint8Array,
+    decision: Decision,
+  ): Promise<Accepted | Refusal> {
+    const { idempotencyKey } = decision.wishes;
+    try {
+      const result = await store.accept({
+        record,
+        deliveries,
+        content,
+        idempotency:
+          idempotencyKey === null
+            ? null
+            : { scope: record.credential ?? '', key: idempotencyKey, expiresAt: record.acceptedAt + IDEMPOTENCY_MS },
+      });
+      if (result.kind === 'duplicate') {
+        log.info({ event: 'message.duplicate', message: result.messageId, credential: record.credential }, 'duplicate');
+        return { kind: 'duplicate', id: result.messageId };
+      }
+    } catch (error) {
+      if (!(error instanceof RelayError)) throw error;
+      log.error({ event: 'commit.failed', message: record.id, code: error.code, reason: error.message }, 'not stored');
+      const refusal =
+        error.code === 'store-full'
+          ? refuse(452, '4.3.1', 'Insufficient system storage, try again later', error.message)
+          : refuse(451, '4.3.0', 'Mail could not be stored, try again later', error.message);
+      deps.onRejected(refusal);
+      return refusal;
+    }
+    for (const delivery of deliveries) {
+      log.info(
+        {
+          event: 'message.accepted',
+          message: record.id,
+          delivery: delivery.id,
+          recipient: delivery.recipient,
+          from: record.headerFrom,
+          message_id: record.headerMessageId,
+          tag: record.tag,
+          tag_source: record.tagSource,
+          flow: record.flow,
+          priority: record.priority,
+          credential: record.credential,
+          rule: delivery.rule,
+          route: delivery.route,
+          size: record.size,
+          client: record.client.address,
+          ...(record.warnings.length > 0 ? { warnings: record.warnings } : {}),
+        },
+        'accepted',
+      );
+    }
+    deps.onAccepted({ record, deliveries, content });
+    return { kind: 'accepted', id: record.id };
+  }
+
+  interface Rejection {
+    readonly submitter: Submission['submitter'];
+    readonly recipients: readonly NewDelivery['recipient'][];
+    readonly headerMessageId: string | null;
+    readonly tag: string | null;
+    readonly rule: string | null;
+    readonly refusal: Refusal;
+  }
+
+  /** The client gets its answer at once; the event follows, and is only logged when the store cannot take it. */
+  function keepRejection(id: MessageId, rejection: Rejection): void {
+    const { submitter, recipients, refusal, tag, rule } = rejection;
+    const credential = submitter.credential?.username ?? null;
+    log.warn(
+      {
+        event: 'message.rejected',
+        message: id,
+        recipients,
+        tag,
+        credential,
+        rule,
+        code: refusal.code,
+        enhanced: refusal.enhanced,
+        reason: refusal.reason,
+        client: submitter.address,
+      },
+      'rejected at submission',
+    );
+    deps.onRejected(refusal);
+    store
+      .reject({ id, at: clock.now(), headerMessageId: rejection.headerMessageId, tag, credential, rule, recipients, refusal })
+      .catch((error: unknown) => {
+        log.error({ event: 'store.failed', message: id, reason: String(error) }, 'rejection not recorded');
+      });
+  }
+}
+
+type Signed =
+  | { readonly kind: 'signed'; readonly content: Uint8Array; readonly signatures: readonly string[] }
+  | Refusal;
+
+async function sign(signer: Signer, domain: string, message: MessageLayout, now: number): Promise<Signed> {
+  if (!signer.domains.has(domain)) return { kind: 'signed', content: message.bytes, signatures: [] };
+  try {
+    const { header, signatures } = await signer.sign(domain, message.bytes, message.fields, message.bodyStart, now);
+    return { kind: 'signed', content: Buffer.concat([header, message.bytes]), signatures };
+  } catch (error) {
+    if (!(error instanceof RelayError)) throw error;
+    return refuse(451, '4.3.0', 'Signing failed, try again later', error.message);
+  }
+}
+
+/** The record but for what only the finished bytes can tell. */
+function recordOf(
+  id: MessageId,
+  submission: Submission,
+  decision: Decision,
+  now: number,
+): Omit<MessageRecord, 'headerMessageId' | 'size' | 'eightBit' | 'signatures'> {
+  const { submitter, envelope } = submission;
+  return {
+    id,
+    mailFrom: envelope.mailFrom,
+    headerFrom: decision.headerFrom,
+    dsn: envelope.dsn,
+    smtpUtf8: envelope.smtpUtf8,
+    tag: decision.tag,
+    tagSource: decision.tagSource,
+    flow: decision.wishes.flow,
+    metadata: decision.wishes.metadata,
+    priority: decision.priority,
+    collapseKey: decision.wishes.collapseKey,
+    requireTls: decision.wishes.requireTls,
+    credential: submitter.credential?.username ?? null,
+    rule: decision.recipients[0]?.rule ?? '',
+    acceptedAt: now,
+    deadline: decision.deadline,
+    deadlineSource: decision.deadlineSource,
+    warnings: decision.warnings,
+    client: { address: submitter.address, helo: submitter.helo, tls: submitter.tls },
+  };
+}

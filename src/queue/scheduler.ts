@@ -1,0 +1,329 @@
+/**
+ * The scheduler: leases what is due, as far as routes have room, and runs the attempts.
+ *
+ * It sleeps until something can happen: an acceptance wakes its route at once, a finished attempt frees a slot, a timer
+ * fires at the next due time, deadline or lease end. It never polls. What is due lives in the store; here stands only, per
+ * route, the earliest moment at which something may be due.
+ *
+ * Lanes: the store hands out critical before normal before bulk, and the scheduler leases no more than can start now, so a
+ * critical message is never behind a bulk message that merely waits in memory.
+ *
+ * After a crash nothing is lost: leases of the dead process are taken back at start, as `uncertain` attempts.
+ */
+import type { RetryConfig } from '../config/types.ts';
+import { errorText, RelayError } from '../core/errors.ts';
+import type { MessageId } from '../core/ids.ts';
+import type { Outcome } from '../core/outcome.ts';
+import type { CancelTimer, Clock } from '../core/time.ts';
+import type { Transport } from '../delivery/transport.ts';
+import type { Lease, QueueStore, Settlement } from '../store/store.ts';
+import type { Log } from '../telemetry/log.ts';
+import { type AttemptDeps, runAttempt } from './attempt.ts';
+import { createSlots, type Slots } from './slots.ts';
+
+export const LEASE_MS = 300_000;
+const RENEW_EVERY_MS = LEASE_MS / 3;
+export const CRASH_LIMIT = 3;
+const EXPIRE_BATCH = 500;
+/** How soon after a change the store is asked anew for the next due time; many changes in that span cost one question. */
+const REFRESH_MS = 50;
+/** After a store failure: how long until the next try. */
+const STORE_PAUSE_MS = 1000;
+
+/** A route as the scheduler uses it. */
+export interface Lane {
+  readonly transport: Transport;
+  /** It is a sandbox: what it delivers is kept to be looked at. */
+  readonly captures: boolean;
+}
+
+export interface SchedulerDeps {
+  readonly store: QueueStore;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly retry: () => RetryConfig;
+  readonly cachedContent: (id: MessageId) => Uint8Array | null;
+  readonly onSettled: (lease: Lease, outcome: Outcome, settlement: Settlement, now: number) => void;
+  readonly onExpired: (count: number) => void;
+}
+
+export interface Scheduler {
+  /** Takes back the leases of a dead predecessor and begins. */
+  start(): Promise<void>;
+  /** Something on `route` may be due at `dueAt` (epoch milliseconds), with that deadline. */
+  wake(route: string, dueAt: number, deadline: number): void;
+  /** Anything may have changed: asks the store. */
+  wakeAll(): void;
+  /** Replaces the lanes; attempts under way finish on the old ones. Returns the transports no longer used. */
+  setLanes(lanes: ReadonlyMap<string, Lane>): readonly Transport[];
+  /** Deliveries under way. */
+  busy(): number;
+  /** Starts nothing new, breaks off attempts before their final dot, waits for the others. */
+  stop(): Promise<void>;
+}
+
+interface LaneState extends Lane {
+  readonly slots: Slots;
+  /** Nothing on this route is due before this; `Infinity`: nothing waits as far as is known. */
+  mayBeDueAt: number;
+}
+
+/** Makes a scheduler over `lanes`. */
+export function createScheduler(deps: SchedulerDeps, lanes: ReadonlyMap<string, Lane>): Scheduler {
+  const { store, clock, log } = deps;
+  const stopping = new AbortController();
+  const attempts = new Set<Promise<void>>();
+  const underLease = new Map<Lease, number>();
+  let states = lanesToStates(lanes, new Map());
+  let nextDeadline = Number.POSITIVE_INFINITY;
+  let nextLeaseEnd = Number.POSITIVE_INFINITY;
+  let working = false;
+  let workAgain = false;
+  let refreshWanted = false;
+  let cancelTimer: CancelTimer | null = null;
+  let timerAt = Number.POSITIVE_INFINITY;
+  let cancelRefresh: CancelTimer | null = null;
+  let pausedUntil = 0;
+  let idle: (() => void) | null = null;
+
+  const attemptDeps: AttemptDeps = {
+    store,
+    cachedContent: deps.cachedContent,
+    clock,
+    log,
+    retry: deps.retry,
+    onSettled: deps.onSettled,
+  };
+
+  return {
+    async start() {
+      const reclaimed = await store.reclaimExpired(clock.now(), CRASH_LIMIT);
+      if (reclaimed > 0) log.warn({ event: 'queue.reclaimed', count: reclaimed }, 'deliveries of an interrupted run');
+      await store.reroute([...states.keys()], [...states.keys()][0] ?? '');
+      await refresh();
+      work();
+    },
+    wake(route, dueAt, deadline) {
+      const state = states.get(route);
+      if (state === undefined) return;
+      if (dueAt < state.mayBeDueAt) state.mayBeDueAt = dueAt;
+      if (deadline < nextDeadline) nextDeadline = deadline;
+      work();
+    },
+    wakeAll() {
+      refreshWanted = true;
+      work();
+    },
+    setLanes(next) {
+      const old = [...states.values()].map((state) => state.transport);
+      states = lanesToStates(next, states);
+      refreshWanted = true;
+      const used = new Set([...states.values()].map((state) => state.transport));
+      void store
+        .reroute([...states.keys()], [...states.keys()][0] ?? '')
+        .then(() => work())
+        .catch((error: unknown) => storeTrouble(error));
+      return old.filter((transport) => !used.has(transport));
+    },
+    busy: () => underLease.size,
+    async stop() {
+      stopping.abort();
+      cancelTimer?.();
+      cancelRefresh?.();
+      if (working) {
+        await new Promise<void>((resolve) => {
+          idle = resolve;
+        });
+      }
+      while (attempts.size > 0) await Promise.allSettled(attempts);
+    },
+  };
+
+  /** Runs one round, and another as long as one was asked for meanwhile. Never two at a time. */
+  function work(): void {
+    if (stopping.signal.aborted) return;
+    if (working) {
+      workAgain = true;
+      return;
+    }
+    working = true;
+    void (async () => {
+      try {
+        do {
+          workAgain = false;
+          await round();
+        } while (workAgain && !stopping.signal.aborted);
+      } catch (error) {
+        storeTrouble(error);
+      } finally {
+        working = false;
+        idle?.();
+        if (!stopping.signal.aborted) armTimer();
+      }
+    })();
+  }
+
+  async function round(): Promise<void> {
+    if (clock.now() < pausedUntil) return;
+    if (refreshWanted) await refresh();
+    await keepLeases();
+    if (clock.now() >= nextDeadline) await expire();
+    const now = clock.now();
+    const requests: { readonly route: string; readonly limit: number }[] = [];
+    for (const [route, state] of states) {
+      const limit = state.slots.free();
+      if (state.mayBeDueAt <= now && limit > 0) requests.push({ route, limit });
+    }
+    if (requests.length === 0) return;
+    // Whatever becomes due while the store answers sets the mark again.
+    for (const { route } of requests) setMayBeDue(route, Number.POSITIVE_INFINITY);
+    let leases: readonly Lease[];
+    try {
+      leases = await store.claim(requests, now, LEASE_MS);
+    } catch (error) {
+      for (const { route } of requests) setMayBeDue(route, now);
+      throw error;
+    }
+    const claimed = new Map<string, number>();
+    for (const lease of leases) {
+      claimed.set(lease.route, (claimed.get(lease.route) ?? 0) + 1);
+      begin(lease);
+    }
+    for (const { route, limit } of requests) {
+      // A full answer: more may be due at once. A short one: nothing is due now, later ones are asked for.
+      if ((claimed.get(route) ?? 0) >= limit) wakeRoute(route, now);
+    }
+    scheduleRefresh();
+  }
+
+  function begin(lease: Lease): void {
+    const state = states.get(lease.route);
+    if (state === undefined || stopping.signal.aborted) {
+      void store.release(lease, lease.dueAt).catch((error: unknown) => storeTrouble(error));
+      return;
+    }
+    state.slots.take();
+    underLease.set(lease, lease.leaseUntil);
+    if (lease.leaseUntil < nextLeaseEnd) nextLeaseEnd = lease.leaseUntil;
+    const attempt = runAttempt(attemptDeps, lease, state, stopping.signal)
+      .then((end) => {
+        if (end.dueAt !== null) wakeRoute(lease.route, end.dueAt);
+      })
+      .catch((error: unknown) => {
+        // A bug, or the store out of reach at the end: the lease runs out and the attempt counts as uncertain.
+        log.error(
+          { event: 'attempt.failed', message: lease.messageId, delivery: lease.deliveryId, reason: errorText(error) },
+          'attempt failed without a result',
+        );
+        nextLeaseEnd = Math.min(nextLeaseEnd, lease.leaseUntil);
+      })
+      .finally(() => {
+        attempts.delete(attempt);
+        underLease.delete(lease);
+        state.slots.give();
+        work();
+      });
+    attempts.add(attempt);
+  }
+
+  /** Renews leases of long attempts first, then takes back those that ran out: never one that is still worked on. */
+  async function keepLeases(): Promise<void> {
+    const now = clock.now();
+    const renewals: Promise<unknown>[] = [];
+    for (const [lease, until] of underLease) {
+      if (until - now > LEASE_MS - RENEW_EVERY_MS) continue;
+      underLease.set(lease, now + LEASE_MS);
+      renewals.push(store.renew(lease, now + LEASE_MS));
+    }
+    if (renewals.length > 0) await Promise.all(renewals);
+    if (now < nextLeaseEnd) return;
+    nextLeaseEnd = Number.POSITIVE_INFINITY;
+    const reclaimed = await store.reclaimExpired(now, CRASH_LIMIT);
+    if (reclaimed > 0) log.warn({ event: 'queue.reclaimed', count: reclaimed }, 'leases ran out');
+    refreshWanted = true;
+    await refresh();
+  }
+
+  async function expire(): Promise<void> {
+    nextDeadline = Number.POSITIVE_INFINITY;
+    let expired: number;
+    do {
+      expired = await store.expireDue(clock.now(), EXPIRE_BATCH);
+      if (expired > 0) deps.onExpired(expired);
+    } while (expired === EXPIRE_BATCH);
+    scheduleRefresh();
+  }
+
+  /** Asks the store for the next moments; keeps nearer ones that were learnt since. */
+  async function refresh(): Promise<void> {
+    refreshWanted = false;
+    const due = await store.nextDue();
+    for (const [route, at] of due.routes) wakeRoute(route, at);
+    if (due.nextDeadline !== null) nextDeadline = Math.min(nextDeadline, due.nextDeadline);
+    if (due.nextLeaseEnd !== null) nextLeaseEnd = Math.min(nextLeaseEnd, due.nextLeaseEnd);
+  }
+
+  function scheduleRefresh(): void {
+    if (cancelRefresh !== null || stopping.signal.aborted) return;
+    cancelRefresh = clock.after(REFRESH_MS, () => {
+      cancelRefresh = null;
+      refreshWanted = true;
+      work();
+    });
+  }
+
+  function wakeRoute(route: string, at: number): void {
+    const state = states.get(route);
+    if (state !== undefined && at < state.mayBeDueAt) state.mayBeDueAt = at;
+  }
+
+  function setMayBeDue(route: string, at: number): void {
+    const state = states.get(route);
+    if (state !== undefined) state.mayBeDueAt = at;
+  }
+
+  function armTimer(): void {
+    const now = clock.now();
+    let at = Math.min(nextDeadline, nextLeaseEnd);
+    for (const state of states.values()) {
+      if (state.slots.free() > 0) at = Math.min(at, state.mayBeDueAt);
+      else if (state.mayBeDueAt < Number.POSITIVE_INFINITY) at = Math.min(at, now + (state.slots.waitMs() ?? Infinity));
+    }
+    for (const until of underLease.values()) at = Math.min(at, until - LEASE_MS + RENEW_EVERY_MS);
+    at = Math.max(at, pausedUntil);
+    if (at === timerAt && cancelTimer !== null) return;
+    cancelTimer?.();
+    cancelTimer = null;
+    timerAt = at;
+    if (at === Number.POSITIVE_INFINITY) return;
+    cancelTimer = clock.after(at - now, () => {
+      cancelTimer = null;
+      work();
+    });
+  }
+
+  function storeTrouble(error: unknown): void {
+    if (!(error instanceof RelayError)) throw error;
+    if (error.code === 'store-closed') return;
+    log.error({ event: 'store.failed', reason: error.message }, 'queue waits for the store');
+    pausedUntil = clock.now() + STORE_PAUSE_MS;
+    refreshWanted = true;
+  }
+
+  function lanesToStates(
+    next: ReadonlyMap<string, Lane>,
+    before: ReadonlyMap<string, LaneState>,
+  ): Map<string, LaneState> {
+    const made = new Map<string, LaneState>();
+    for (const [name, lane] of next) {
+      const old = before.get(name);
+      const same = old !== undefined && old.transport === lane.transport;
+      made.set(name, same ? old : { ...lane, ...freshLane(lane.transport) });
+    }
+    return made;
+  }
+
+  function freshLane(transport: Transport): Pick<LaneState, 'slots' | 'mayBeDueAt'> {
+    return { slots: createSlots(transport.capacity, transport.rate, clock), mayBeDueAt: 0 };
+  }
+}

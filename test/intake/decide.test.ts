@@ -1,0 +1,159 @@
+import { describe, expect, it } from 'vitest';
+import { type Decision, decide, type RefusedDecision } from '../../src/intake/decide.ts';
+import type { Config, CredentialConfig, RuleConfig } from '../../src/config/types.ts';
+import { scanHeader } from '../../src/mail/header.ts';
+import { address } from '../support/address.ts';
+import { testConfig, testCredential } from '../support/config.ts';
+
+interface Given {
+  readonly config?: Config;
+  readonly credential?: CredentialConfig | null;
+  readonly header?: string;
+  readonly mailFrom?: string;
+  readonly recipients?: readonly string[];
+  readonly deliverBySeconds?: number;
+}
+
+function decided(given: Given): Decision | RefusedDecision {
+  const header = given.header ?? 'From: no-reply@example.com';
+  const bytes = Buffer.from(`${header}\r\n\r\nhello\r\n`);
+  const scan = scanHeader(bytes);
+  if (scan.kind === 'malformed') throw new Error(scan.reason);
+  return decide(given.config ?? testConfig(), {
+    submitter: {
+      credential: given.credential ?? null,
+      address: '127.0.0.1',
+      helo: 'app',
+      tls: null,
+      protocol: 'ESMTP',
+    },
+    envelope: {
+      mailFrom: address(given.mailFrom ?? 'no-reply@example.com'),
+      recipients: (given.recipients ?? ['ann@example.net']).map((text) => ({ address: address(text), dsn: null })),
+      dsn: { ret: null, envid: null },
+      smtpUtf8: false,
+      deliverBySeconds: given.deliverBySeconds ?? null,
+    },
+    bytes,
+    fields: scan.fields,
+    now: 1_000_000,
+  });
+}
+
+const FROM = 'From: no-reply@example.com';
+
+describe('the tag', () => {
+  it('of the header beats the credential default', () => {
+    const credential = testCredential({ tag: 'welcome' });
+    expect(decided({ credential, header: `${FROM}\r\nX-Leadpush-Tag: otp` })).toMatchObject({
+      tag: 'otp',
+      tagSource: 'header',
+    });
+  });
+
+  it('is the credential default where no header gives one', () => {
+    expect(decided({ credential: testCredential({ tag: 'welcome' }) })).toMatchObject({
+      tag: 'welcome',
+      tagSource: 'credential',
+    });
+  });
+
+  it('is none where nobody gives one', () => {
+    expect(decided({})).toMatchObject({ tag: null, tagSource: 'none' });
+  });
+});
+
+describe('the lane', () => {
+  it('is that of the tag', () => {
+    expect(decided({ header: `${FROM}\r\nX-Leadpush-Tag: newsletter` })).toMatchObject({ priority: 'bulk' });
+  });
+
+  it('is that of the header when it names one', () => {
+    const header = `${FROM}\r\nX-Leadpush-Tag: newsletter\r\nX-Leadpush-Priority: critical`;
+    expect(decided({ header })).toMatchObject({ priority: 'critical' });
+  });
+
+  it('is normal for untagged mail', () => {
+    expect(decided({})).toMatchObject({ priority: 'normal' });
+  });
+});
+
+describe('the deadline', () => {
+  it('comes from the TTL header before the tag', () => {
+    const header = `${FROM}\r\nX-Leadpush-Tag: password-reset\r\nX-Leadpush-TTL: 60`;
+    expect(decided({ header })).toMatchObject({ deadline: 1_060_000, deadlineSource: 'header' });
+  });
+
+  it('may be longer by header than by tag', () => {
+    const header = `${FROM}\r\nX-Leadpush-Tag: password-reset\r\nX-Leadpush-TTL: 2h`;
+    expect(decided({ header })).toMatchObject({ deadline: 8_200_000, deadlineSource: 'header' });
+  });
+
+  it('comes from BY= like from a TTL', () => {
+    expect(decided({ deliverBySeconds: 30 })).toMatchObject({ deadline: 1_030_000, deadlineSource: 'deliverby' });
+  });
+
+  it('comes from the tag', () => {
+    expect(decided({ header: `${FROM}\r\nX-Leadpush-Tag: password-reset` })).toMatchObject({
+      deadline: 1_900_000,
+      deadlineSource: 'tag',
+    });
+  });
+
+  it('is give_up_after when nothing sets one', () => {
+    expect(decided({})).toMatchObject({ deadline: 1_000_000 + 172_800_000, deadlineSource: 'give-up' });
+  });
+
+  it('is never later than give_up_after', () => {
+    expect(decided({ header: `${FROM}\r\nX-Leadpush-TTL: 7d` })).toMatchObject({ deadlineSource: 'give-up' });
+  });
+});
+
+describe('the sender', () => {
+  it('is refused when the envelope is outside the credential patterns', () => {
+    const credential = testCredential({ from: ['no-reply@example.com'] });
+    expect(decided({ credential, mailFrom: 'x@elsewhere.example' })).toMatchObject({
+      kind: 'refused',
+      refusal: { code: 550, enhanced: '5.7.1' },
+    });
+  });
+
+  it('is refused when the From domain is unknown', () => {
+    expect(decided({ header: 'From: a@elsewhere.example' })).toMatchObject({
+      kind: 'refused',
+      refusal: { code: 550, enhanced: '5.7.1' },
+    });
+  });
+
+  it('is refused when From names two people', () => {
+    expect(decided({ header: 'From: a@example.com, b@example.com' })).toMatchObject({
+      kind: 'refused',
+      refusal: { code: 550 },
+    });
+  });
+});
+
+describe('the route', () => {
+  const rules: readonly RuleConfig[] = [
+    { name: 'partner', when: { recipientDomain: ['partner.example'] }, action: { kind: 'via', routes: ['sandbox'] } },
+    { name: 'no-test', when: { recipientDomain: ['test.example'] }, action: { kind: 'reject', reason: 'no test addresses' } },
+    { name: 'default', when: {}, action: { kind: 'via', routes: ['sandbox'] } },
+  ];
+
+  it('is chosen for each recipient alone', () => {
+    const result = decided({ config: testConfig({ rules }), recipients: ['a@partner.example', 'b@other.example'] });
+    expect(result.kind === 'decided' && result.recipients.map((r) => r.rule)).toEqual(['partner', 'default']);
+  });
+
+  it('refuses the message when a rule rejects one of its recipients, with the rule’s text', () => {
+    const result = decided({ config: testConfig({ rules }), recipients: ['a@other.example', 'b@test.example'] });
+    expect(result).toMatchObject({ kind: 'refused', rule: 'no-test', refusal: { code: 550, text: 'no test addresses' } });
+  });
+
+  it('refuses mail that no rule takes', () => {
+    expect(decided({ config: testConfig({ rules: rules.slice(0, 1) }) })).toMatchObject({
+      kind: 'refused',
+      refusal: { code: 550, text: 'No routing rule takes this message' },
+    });
+  });
+});

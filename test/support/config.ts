@@ -1,0 +1,73 @@
+/** Pieces of configuration for tests that need a `Config` without a file. */
+import type { Config, CredentialConfig, RouteConfig, RuleConfig, TagConfig } from '../../src/config/types.ts';
+
+/** A credential named `app` that may use every header; give what the test is about. */
+export function testCredential(over: Partial<CredentialConfig> = {}): CredentialConfig {
+  return {
+    username: 'app',
+    password: { n: 16384, r: 8, p: 1, salt: new Uint8Array(16), hash: new Uint8Array(32) },
+    from: [],
+    networks: [],
+    tag: null,
+    headers: { allow: 'all' },
+    ...over,
+  };
+}
+
+/** A config with one sandbox route, one rule that takes everything, and the sender example.com. */
+export function testConfig(over: Partial<Config> = {}): Config {
+  const tags: readonly TagConfig[] = [
+    { name: 'password-reset', priority: 'critical', ttlMs: 900_000 },
+    { name: 'newsletter', priority: 'bulk', ttlMs: null },
+  ];
+  const routes: readonly RouteConfig[] = [{ name: 'sandbox', type: 'sandbox' }];
+  const rules: readonly RuleConfig[] = [{ name: 'default', when: {}, action: { kind: 'via', routes: ['sandbox'] } }];
+  return {
+    file: 'test.yaml',
+    hostname: 'relay.example.com',
+    dataDir: 'data',
+    store: { kind: 'sqlite' },
+    retention: { contentMs: 0, sandboxMs: 604_800_000, eventsMs: 2_592_000_000 },
+    smtp: {
+      listeners: [{ host: '127.0.0.1', port: 0, tls: 'starttls' }],
+      tls: null,
+      trustedNetworks: ['127.0.0.0/8'],
+      maxMessageBytes: 26_214_400,
+      maxRecipients: 100,
+      maxConnections: 1000,
+      maxConnectionsPerIp: 100,
+    },
+    http: { host: '127.0.0.1', port: 0, tokens: [] },
+    credentials: [],
+    senders: [{ domain: 'example.com', dkim: [] }],
+    unknownSenders: 'reject',
+    tags: new Map(tags.map((tag) => [tag.name, tag])),
+    routes: new Map(routes.map((route) => [route.name, route])),
+    rules,
+    retry: {
+      ladders: { critical: [5_000, 15_000, 30_000], normal: [30_000, 60_000], bulk: [300_000] },
+      giveUpAfterMs: 172_800_000,
+    },
+    log: { level: 'silent', format: 'json', file: null },
+    ...over,
+  };
+}
+
+/** An smtp route to `host`; give what the test is about. */
+export function testSmtpRoute(over: Partial<Extract<RouteConfig, { type: 'smtp' }>> = {}): RouteConfig {
+  return {
+    name: 'provider',
+    type: 'smtp',
+    host: 'smtp.provider.example',
+    port: 587,
+    tls: 'required',
+    auth: null,
+    connections: 10,
+    rate: null,
+    ca: null,
+    servername: null,
+    connectTimeoutMs: 5000,
+    ehlo: null,
+    ...over,
+  };
+}
