@@ -2,28 +2,248 @@
  * The composition root: opens what is concrete, hands each room its slice, starts in order, stops in reverse.
  *
  *   start   config -> log -> keys -> store -> queue -> http -> smtp listeners
- *   stop    smtp listeners (sessions in DATA get their answer) -> queue (attempts past their dot finish) -> http -> store -> log
+ *   stop    smtp listeners (messages under way get their answer) -> queue (attempts past their dot finish) -> http -> store -> log
  *
- * Nothing else opens a store, a transport or a socket. The process's own end (signals, exit codes) is `main.ts`'s.
+ * Nothing else opens a store, a transport or a listener. The process's own end (signals, exit codes) is `main.ts`'s.
  */
-import { mkdir } from 'node:fs/promises';
+import { chmod, mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { createHttpServer } from './api/server.ts';
-import { formatFindings, loadConfig } from './config/load.ts';
+import { logEvent } from './app/event-log.ts';
+import { createLanes, type Lanes } from './app/lanes.ts';
+import { checkReadiness } from './app/readiness.ts';
+import { makeSandboxKeys } from './app/sandbox-keys.ts';
+import { loadTls } from './app/tls.ts';
+import { startUpkeep } from './app/upkeep.ts';
+import { formatFindings } from './config/finding.ts';
+import { loadConfig } from './config/load.ts';
 import { compareForReload } from './config/reload.ts';
 import type { Config } from './config/types.ts';
-import { errorText, RelayError } from './core/errors.ts';
+import { RelayError } from './core/errors.ts';
 import { createIds } from './core/ids.ts';
-import { type CancelTimer, type Clock, systemClock } from './core/time.ts';
-import { createTransport } from './delivery/create-transport.ts';
+import type { Clock } from './core/time.ts';
 import { createIntake } from './intake/accept.ts';
-import { ensureSelfSigned } from './intake/certificate.ts';
 import { createCredentialCheck } from './intake/credentials.ts';
-import { createSmtpFront, type SmtpFront } from './intake/smtp-listener.ts';
+import { createConnectionLimits } from './intake/smtp-limits.ts';
+import { createSmtpListener, type SmtpListener } from './intake/smtp-listener.ts';
+import { createSmtpSettings } from './intake/smtp-settings.ts';
 import { createContentCache } from './queue/content-cache.ts';
-import { createScheduler, type Lane } from './queue/scheduler.ts';
-import { makeMissingKeys } from './signing/generate.ts';
-import { createSigner } from './signing/sign.ts';
+import { createScheduler } from './queue/scheduler.ts';
+import { createSigner, type Signer } from './signing/sign.ts';
 import { openSqliteStore } from './store/sqlite/open.ts';
+import type { Log } from './telemetry/log.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import { createPinoLog } from './telemetry/pino-log.ts';
+import { VERSION } from './version.ts';
+
+const CONTENT_CACHE_BYTES = 64 * 1024 * 1024;
+
+export interface RelayOptions {
+  readonly configFile: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+}
+
+export interface Relay {
+  readonly config: Config;
+  readonly smtp: readonly { readonly host: string; readonly port: number; readonly tls: string }[];
+  readonly http: { readonly host: string; readonly port: number };
+  /** Reads the config again: all of it applies, or none of it, and then the log says why. */
+  reload(): Promise<'reloaded' | 'refused'>;
+  /** Takes no new mail, finishes what was begun, and closes everything. */
+  stop(): Promise<void>;
+}
+
+/** What a reload replaces as a whole. */
+interface Settings {
+  readonly config: Config;
+  readonly signer: Signer;
+  readonly smtp: ReturnType<typeof createSmtpSettings>;
+}
+
+/** Starts a relay; rejects with a `RelayError` (`config`, `key`, `store-open`, `listen`) and leaves nothing running. */
+export async function startRelay(options: RelayOptions): Promise<Relay> {
+  const { clock, env } = options;
+  const config = await readConfig(options.configFile, env);
+  const { log, stop: stopLog } = createPinoLog(config.log);
+  const undo: (() => Promise<void>)[] = [stopLog];
+  try {
+    return await start(config, options, log, undo);
+  } catch (error) {
+    for (const step of undo.reverse()) await step();
+    throw error;
+  }
+}
+
+async function start(
+  config: Config,
+  options: RelayOptions,
+  log: Log,
+  undo: (() => Promise<void>)[],
+): Promise<Relay> {
+  const { clock, env } = options;
+  await mkdir(config.dataDir, { recursive: true });
+  await chmod(config.dataDir, 0o700);
+  await makeSandboxKeys(config, log);
+  let settings: Settings = { config, signer: await createSigner(config.senders), smtp: createSmtpSettings(config) };
+  const tls = await loadTls(config, clock);
+  let stopping = false;
+
+  const ids = createIds(clock);
+  const store = await openSqliteStore({
+    file: path.join(config.dataDir, 'relay.db'),
+    clock,
+    ids,
+    dropContentWhenSettled: config.retention.contentMs === 0,
+    exclusive: true,
+  });
+  undo.push(() => store.stop());
+
+  const metrics = createMetrics({
+    queueFigures: () => store.health.figures(),
+    clock,
+    version: VERSION,
+    names: { tags: config.tags.keys(), routes: config.routes.keys() },
+  });
+  undo.push(async () => metrics.stop());
+  store.health.onCommit((commit) => metrics.commit(commit));
+  store.feed.onEvents((events) => {
+    for (const event of events) logEvent(log, event);
+  });
+
+  let lanes: Lanes = createLanes(config, { clock, log }, null);
+  const contents = createContentCache(CONTENT_CACHE_BYTES);
+  const scheduler = createScheduler(
+    {
+      store: store.queue,
+      clock,
+      log,
+      retry: () => settings.config.retry,
+      cachedContent: (id) => contents.take(id),
+      onSettled(lease, outcome, settlement, now) {
+        metrics.attempt(lease.route, outcome);
+        metrics.settled(lease.tag, lease.route, settlement.state, now - lease.acceptedAt);
+      },
+      onExpired: (count) => metrics.expired(count),
+    },
+    lanes.byRoute,
+  );
+  undo.push(async () => {
+    await scheduler.stop();
+    await Promise.all([...lanes.byRoute.values()].map((lane) => lane.transport.stop()));
+  });
+  await scheduler.start();
+  store.health.onOutsideChange(() => scheduler.wakeAll());
+
+  const upkeep = startUpkeep({
+    health: store.health,
+    upkeep: store.upkeep,
+    retention: () => settings.config.retention,
+    clock,
+    log,
+    onRecovered: () => scheduler.wakeAll(),
+  });
+  undo.push(() => upkeep.stop());
+
+  const intake = createIntake({
+    settings: () => settings,
+    store: store.intake,
+    health: store.health,
+    ids,
+    clock,
+    log,
+    onAccepted({ record, deliveries, content }) {
+      metrics.accepted(record.tag);
+      contents.put(record.id, content, deliveries.length);
+      for (const delivery of deliveries) scheduler.wake(delivery.route, record.acceptedAt, record.deadline);
+    },
+    onRejected: (refusal) => metrics.rejected(refusal),
+  });
+
+  const http = createHttpServer({
+    config: config.http,
+    hostname: config.hostname,
+    ready: () =>
+      checkReadiness({ health: store.health, queue: store.queue, scheduler, clock, stopping: () => stopping }),
+    metrics,
+    log,
+    clock,
+  });
+  const httpAddress = await http.start();
+  undo.push(() => http.stop());
+  log.info({ event: 'http.listening', ...httpAddress }, 'HTTP is open');
+
+  const credentials = createCredentialCheck({ credentials: () => settings.config.credentials, clock, log });
+  const limits = createConnectionLimits(() => settings.smtp);
+  const listeners: SmtpListener[] = [];
+  for (const listener of config.smtp.listeners) {
+    const open = createSmtpListener({
+      listener,
+      settings: () => settings.smtp,
+      credentials,
+      intake,
+      tls,
+      clock,
+      log,
+      limits,
+      metrics: {
+        connection: (name, kind) => metrics.smtpConnection(name, kind),
+        authFailure: (reason) => metrics.smtpAuthFailure(reason),
+        refused() {},
+      },
+    });
+    await open.start();
+    undo.push(() => open.stop());
+    listeners.push(open);
+    log.info({ event: 'smtp.listening', ...open.address, tls: listener.tls }, 'SMTP is open');
+  }
+
+  log.info({ event: 'relay.ready', pid: process.pid, version: VERSION, config: config.file }, 'ready');
+  return {
+    config,
+    smtp: listeners.map((open, index) => ({ ...open.address, tls: config.smtp.listeners[index]?.tls ?? 'none' })),
+    http: httpAddress,
+    async reload() {
+      try {
+        const next = await readConfig(options.configFile, env);
+        const fixed = compareForReload(settings.config, next);
+        if (fixed.length > 0) {
+          throw new RelayError(`these changes need a restart: ${fixed.join('; ')}`, {
+            code: 'config',
+            op: 'app.reload',
+            hint: 'Restart the relay, or put the old values back.',
+          });
+        }
+        const nextTls = await loadTls(next, clock);
+        settings = { config: next, signer: await createSigner(next.senders), smtp: createSmtpSettings(next) };
+        lanes = createLanes(next, { clock, log }, lanes);
+        for (const unused of scheduler.setLanes(lanes.byRoute)) void unused.stop();
+        metrics.setNames({ tags: next.tags.keys(), routes: next.routes.keys() });
+        if (nextTls !== null) for (const open of listeners) open.updateTls(nextTls);
+        log.info({ event: 'config.reloaded', config: next.file }, 'config reloaded');
+        return 'reloaded';
+      } catch (error) {
+        if (!(error instanceof RelayError)) throw error;
+        log.error({ event: 'config.refused', reason: error.message, hint: error.hint }, 'config not reloaded: nothing changed');
+        return 'refused';
+      }
+    },
+    async stop() {
+      stopping = true;
+      log.info({ event: 'relay.stopping' }, 'stopping');
+      await Promise.all(listeners.map((open) => open.stop()));
+      log.info({ event: 'relay.stopped' }, 'stopped');
+      for (const step of undo.reverse()) await step();
+    },
+  };
+}
+
+async function readConfig(file: string, env: RelayOptions['env']): Promise<Config> {
+  const loaded = await loadConfig(file, env);
+  if (loaded.kind === 'config') return loaded.config;
+  throw new RelayError(`the config is not valid:\n${formatFindings(loaded.findings)}`, {
+    code: 'config',
+    op: 'app.config',
+    hint: 'Mend the lines named above; nothing was changed.',
+  });
+}

@@ -32,6 +32,8 @@ export interface CliIo {
   readonly clock: Clock;
   /** Aborts when the user wants an end, or nobody reads standard output any more. */
   readonly signal: AbortSignal;
+  /** Calls `listener` at each SIGHUP; returns what ends that. */
+  readonly onHangup: (listener: () => void) => () => void;
   /** What the command ends with unless it throws; commands set `code`. */
   readonly exit: { code: ExitCode };
 }

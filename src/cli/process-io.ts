@@ -27,6 +27,10 @@ export function createProcessIo(deps: ProcessIoDeps): CliIo {
     env: deps.env,
     clock: deps.clock,
     signal: AbortSignal.any([deps.signal, readerGone.signal]),
+    onHangup(listener) {
+      process.on('SIGHUP', listener);
+      return () => void process.off('SIGHUP', listener);
+    },
     exit: { code: 0 },
   };
 }

@@ -42,8 +42,12 @@ export function createConfigFiles(configFile: string): ConfigFiles {
     isOpenToOthers(path) {
       // Windows has no such mode bits; it reports 0o666 for everything.
       if (process.platform === 'win32') return false;
-      const stats = statSync(absolute(path), { throwIfNoEntry: false });
-      return stats !== undefined && (stats.mode & 0o077) !== 0;
+      try {
+        return (statSync(absolute(path)).mode & 0o077) !== 0;
+      } catch {
+        // It is not there, or its folder is closed to us: whoever uses the file will say so.
+        return false;
+      }
     },
   };
 }

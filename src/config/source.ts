@@ -43,7 +43,9 @@ interface Spot {
 }
 
 export interface Source {
-  /** Mappings, lists, texts, numbers, booleans, null; undefined when the syntax is broken. */
+  /** The file as it was named. */
+  readonly file: string;
+  /** Mappings, lists, texts, numbers, booleans, null; undefined when the syntax is broken or a bound is passed. */
   readonly data: unknown;
   readonly findings: readonly Finding[];
   /** Files read for `${file:...}`, with the path of the value that asked. */
@@ -174,7 +176,8 @@ export function parseSource(input: SourceInput): Source {
   const data = faults.length === 0 ? walk(document.contents, [], 0) : undefined;
   const spotAt = (path: Path): Spot | undefined => spots.get(spotKey(path));
   return {
-    data,
+    file: input.file,
+    data: tooLarge ? undefined : data,
     findings,
     secretFiles,
     finding(path, message, hint, about = 'value') {

@@ -84,8 +84,23 @@ export interface RelayEvent {
   readonly data: { readonly event_id: EventId; readonly seq: number } & EventData;
 }
 
+/** The part of a `MessageRecord` that goes into events. */
+export type EventMessageSource = Pick<
+  MessageRecord,
+  | 'id'
+  | 'headerMessageId'
+  | 'tag'
+  | 'tagSource'
+  | 'flow'
+  | 'metadata'
+  | 'priority'
+  | 'credential'
+  | 'acceptedAt'
+  | 'deadline'
+>;
+
 /** The `message` part of an event about a delivery of an accepted message; `rule` is that delivery's. */
-export function eventMessage(record: MessageRecord, rule: string): EventMessage {
+export function eventMessage(record: EventMessageSource, rule: string): EventMessage {
   return {
     id: record.id,
     message_id: record.headerMessageId,

@@ -83,7 +83,8 @@ export function parseMailCommand(line: Uint8Array): MailCommand | Refusal {
         break;
       case 'AUTH':
         // Whom an upstream server calls the author: checked for its form and not believed (RFC 4954, section 5).
-        if (value === null || (value !== '<>' && decodeXtext(value) === null)) return badValue('AUTH', 'it is xtext or <>');
+        if (value === null || (value !== '<>' && decodeXtext(value) === null))
+          return badValue('AUTH', 'it is xtext or <>');
         break;
       case 'BY': {
         const seconds = /^(\+?\d{1,9}|-\d{1,9});[RN]T?$/i.exec(value ?? '')?.[1];
@@ -137,7 +138,7 @@ export function parseRcptCommand(line: Uint8Array, smtpUtf8: boolean): RcptComma
 /** The text of `bytes`, or null when they are not UTF-8. */
 export function decodeUtf8(bytes: Uint8Array): string | null {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const text = view.latin1Slice();
+  const text = view.toString('latin1');
   if (!NON_ASCII.test(text)) return text;
   try {
     return utf8.decode(view);

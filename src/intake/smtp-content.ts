@@ -140,8 +140,10 @@ export class ContentCollector {
 /** Whether `content` holds a NUL, a CR without LF, or an LF without CR: what smuggling is made of. */
 export function hasBadLineEnds(content: Uint8Array): boolean {
   if (content.includes(0)) return true;
-  for (let at = content.indexOf(LF); at !== -1; at = content.indexOf(LF, at + 1)) if (content[at - 1] !== CR) return true;
-  for (let at = content.indexOf(CR); at !== -1; at = content.indexOf(CR, at + 1)) if (content[at + 1] !== LF) return true;
+  for (let at = content.indexOf(LF); at !== -1; at = content.indexOf(LF, at + 1))
+    if (content[at - 1] !== CR) return true;
+  for (let at = content.indexOf(CR); at !== -1; at = content.indexOf(CR, at + 1))
+    if (content[at + 1] !== LF) return true;
   return false;
 }
 

@@ -58,6 +58,8 @@ export interface Scheduler {
   setLanes(lanes: ReadonlyMap<string, Lane>): readonly Transport[];
   /** Deliveries under way. */
   busy(): number;
+  /** Whether a delivery on `route` could start now. */
+  hasRoom(route: string): boolean;
   /** Starts nothing new, breaks off attempts before their final dot, waits for the others. */
   stop(): Promise<void>;
 }
@@ -99,7 +101,7 @@ export function createScheduler(deps: SchedulerDeps, lanes: ReadonlyMap<string, 
     async start() {
       const reclaimed = await store.reclaimExpired(clock.now(), CRASH_LIMIT);
       if (reclaimed > 0) log.warn({ event: 'queue.reclaimed', count: reclaimed }, 'deliveries of an interrupted run');
-      await store.reroute([...states.keys()], [...states.keys()][0] ?? '');
+      await store.reroute([...states.keys()]);
       await refresh();
       work();
     },
@@ -120,12 +122,13 @@ export function createScheduler(deps: SchedulerDeps, lanes: ReadonlyMap<string, 
       refreshWanted = true;
       const used = new Set([...states.values()].map((state) => state.transport));
       void store
-        .reroute([...states.keys()], [...states.keys()][0] ?? '')
+        .reroute([...states.keys()])
         .then(() => work())
         .catch((error: unknown) => storeTrouble(error));
       return old.filter((transport) => !used.has(transport));
     },
     busy: () => underLease.size,
+    hasRoom: (route) => (states.get(route)?.slots.free() ?? 0) > 0,
     async stop() {
       stopping.abort();
       cancelTimer?.();

@@ -14,15 +14,17 @@ const CR = 13;
 const SPACE = 32;
 const COLON = 58;
 
-/** Octets of body that are canonicalised in one go: some 0.3 ms of work. */
-export const BODY_PIECE_OCTETS: number = 256 * 1024;
-/** Room for one octet of text and the white space in front of it, or one CRLF. */
-const RESERVE = 2;
+/** Octets of body that are canonicalised in one go: less than half a millisecond of work. */
+export const BODY_PIECE_OCTETS = 131_072;
+/** A piece never grows, but for white space that the piece before it left pending. */
+const SCRATCH_OCTETS: number = BODY_PIECE_OCTETS + 4;
 
 /** Makes a function that returns the SHA-256 of a body in relaxed form, in base64; `yieldTurn` runs between two pieces. */
-export function createBodyHasher(yieldTurn: () => Promise<void>): (message: Uint8Array, start: number) => Promise<string> {
+export function createBodyHasher(
+  yieldTurn: () => Promise<void>,
+): (message: Uint8Array, start: number) => Promise<string> {
   // Filled and emptied within one piece, hence shared by all messages.
-  const scratch = Buffer.allocUnsafeSlow(64 * 1024);
+  const scratch = Buffer.allocUnsafeSlow(SCRATCH_OCTETS);
   return async (message, start) => {
     const hash = createHash('sha256');
     const state: BodyState = { space: false, lineEnds: 0, text: false };
@@ -57,35 +59,39 @@ function canonicalizePiece(
   write: (octets: Uint8Array) => void,
 ): number {
   const end = Math.min(from + BODY_PIECE_OCTETS, message.length);
-  const full = scratch.length - RESERVE;
   let { space, lineEnds } = state;
   let length = 0;
   let i = from;
-  for (; i < end; i++) {
-    const octet = message[i] ?? 0;
+  while (i < end) {
+    let octet = message[i] ?? 0;
     if (octet === SPACE || octet === TAB) {
       space = true;
-      continue;
-    }
-    if (octet === CR && message[i + 1] === LF) {
-      space = false;
-      lineEnds++;
       i++;
       continue;
     }
-    while (lineEnds > 0) {
-      if (length > full) length = flush(scratch, length, write);
+    if (octet === CR && i + 1 < message.length && message[i + 1] === LF) {
+      space = false;
+      lineEnds++;
+      i += 2;
+      continue;
+    }
+    for (; lineEnds > 0; lineEnds--) {
+      // Only line ends that earlier pieces left pending can be more than there is room for.
+      if (length + 4 + (end - i) > scratch.length) length = flush(scratch, length, write);
       scratch[length++] = CR;
       scratch[length++] = LF;
-      lineEnds--;
     }
-    if (length > full) length = flush(scratch, length, write);
-    if (space) {
-      scratch[length++] = SPACE;
-      space = false;
-    }
-    scratch[length++] = octet;
+    if (space) scratch[length++] = SPACE;
+    space = false;
     state.text = true;
+    // The bulk of every body: text with single spaces. Reads stay inside the message: one past its end costs threefold.
+    for (;;) {
+      scratch[length++] = octet;
+      if (++i === end) break;
+      octet = message[i] ?? 0;
+      if (octet > SPACE) continue;
+      if (octet !== SPACE || i + 1 === end || (message[i + 1] ?? 0) <= SPACE) break;
+    }
   }
   flush(scratch, length, write);
   state.space = space;

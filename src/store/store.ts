@@ -19,6 +19,7 @@ export interface Store {
   readonly history: HistoryStore;
   readonly health: HealthStore;
   readonly upkeep: UpkeepStore;
+  readonly feed: EventFeed;
   /** Finishes what was asked for, folds the write-ahead log in, and closes. Later calls reject with `store-closed`. */
   stop(): Promise<void>;
 }
@@ -127,10 +128,11 @@ export interface QueueStore {
   /** Moves undelivered deliveries past their deadline to `expired`, at most `limit` a call. Returns how many. */
   expireDue(now: number, limit: number): Promise<number>;
   /**
-   * Puts undelivered deliveries on routes that are not in `routes` onto the first of their message's `via` that is, or
-   * onto `fallback` when none is. For use after a change of config. Returns how many were moved.
+   * Puts undelivered deliveries on routes that are not in `routes` onto the first of their own `via` that is. Those with
+   * none wait as they are, for a config that has one again: a route that no rule chose is never used. Returns how many
+   * were moved.
    */
-  reroute(routes: readonly string[], fallback: string): Promise<number>;
+  reroute(routes: readonly string[]): Promise<number>;
   /** For each route with waiting deliveries: when the next one is due, and the next deadline or lease end of all. */
   nextDue(): Promise<{ readonly routes: ReadonlyMap<string, number>; readonly nextDeadline: number | null; readonly nextLeaseEnd: number | null }>;
   /** The bytes of an accepted message, or null when they are gone. */
@@ -264,6 +266,14 @@ export interface HealthStore {
   onCommit(listener: (commit: { readonly ms: number; readonly operations: number }) => void): void;
   /** Called when another process changed the database (a command on the same machine). */
   onOutsideChange(listener: () => void): void;
+}
+
+export interface EventFeed {
+  /**
+   * Calls `listener` with the events of each commit of this process, in order of `seq`, after the commit and before the
+   * promise of the call that caused them resolves. For the log, metrics, and whoever follows live.
+   */
+  onEvents(listener: (events: readonly RelayEvent[]) => void): void;
 }
 
 export interface UpkeepStore {

@@ -4,8 +4,10 @@
  * Never logged: subject, body, link, password, or a remote text that was not cleaned first.
  */
 
-/** Fields of a log line; names are snake_case and listed in `fields.ts`. */
-export type LogFields = Readonly<Record<string, unknown>>;
+import type { LogFieldName } from './fields.ts';
+
+/** Fields of a log line. Their names are a closed list, kept in `fields.ts`; a field that is undefined is left out. */
+export type LogFields = Readonly<Partial<Record<LogFieldName, unknown>>>;
 
 export interface Log {
   debug(fields: LogFields, text: string): void;

@@ -71,7 +71,7 @@ export function createKit(files: ConfigFiles, machineName: string): Kit {
     docs,
     // A copy: the same schema may stand behind several keys, each with its documentation.
     required: (schema, doc) => enter(schema.clone(), doc, 'required'),
-    defaulted: (schema, fallback, doc) => enter(schema.prefault(fallback), doc, doc.absent ?? notation(fallback)),
+    defaulted: (schema, fallback, doc) => enter(schema.prefault(fallback), doc, doc.absent ?? shownDefault(fallback)),
     optional: (schema, doc) => enter(schema.optional(), doc, doc.absent ?? 'none'),
   };
 }
@@ -161,6 +161,11 @@ export function wrongKind(input: unknown, wanted: string): string {
   if (Array.isArray(input)) return `is a list, not ${wanted}`;
   if (typeof input === 'object') return `is a mapping, not ${wanted}`;
   return `is a ${typeof input}, not ${wanted}${wanted === 'text' ? ' (put it in quotes)' : ''}`;
+}
+
+function shownDefault(value: unknown): string {
+  const text = notation(value);
+  return text === '{}' ? 'the defaults of its keys' : `\`${text}\``;
 }
 
 /** `value` as one would write it in the config. */

@@ -59,6 +59,7 @@ export function configSchema(kit: Kit): z.ZodType<Omit<Config, 'file'>> {
     }),
     tags: kit.defaulted(tagsSection(kit), {}, {
       type: 'mapping by tag',
+      absent: 'the three recovery tags',
       meaning: 'Kinds of mail. `password-reset`, `admin-reset` and `compromised-account` always exist. A tag needs no entry here to be used.',
       example: '{ password-reset: { ttl: 15m } }',
     }),

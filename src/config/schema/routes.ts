@@ -105,7 +105,7 @@ function smtpRoute(kit: Kit) {
 
 function routeType<const T extends string>(kit: Kit, type: T, meaning: string): z.ZodLiteral<T> {
   const literal = z.literal(type);
-  kit.required(literal, { type: `\`${type}\``, meaning, example: type });
+  kit.docs.add(literal, { type: `\`${type}\``, meaning, example: type, fallback: 'required' });
   return literal;
 }
 

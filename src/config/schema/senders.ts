@@ -29,17 +29,17 @@ export function credentialsSection(kit: Kit): z.ZodType<readonly CredentialConfi
     password: kit.required(scryptHash(), {
       type: 'hash',
       meaning: 'A scrypt hash, made by `leadpush-relay credential hash`. At most 128 MiB of memory and N * r * p of 1048576.',
-      example: '"scrypt:16384:8:1:<salt>:<hash>"',
+      example: '"scrypt:16384:8:1:ZXhhbXBsZS1zYWx0IQ==:WQ2qYJtRlVWAyVYcYV3VxGTIP9KpKzTPVc1ywcdDLdE="',
     }),
     from: kit.defaulted(list(senderPattern(), 0, 'patterns'), [], {
       type: 'list of patterns',
-      absent: '[]: any of `senders`',
+      absent: '`[]`: any of `senders`',
       meaning: 'Which From and envelope senders it may use: `a@example.com`, `*@example.com`, `*@*.example.com`, `*`.',
       example: '["*@example.com"]',
     }),
     networks: kit.defaulted(list(network(false), 0, 'networks'), [], {
       type: 'list of networks',
-      absent: '[]: any',
+      absent: '`[]`: any',
       meaning: 'Client networks from which it may log in.',
       example: '[10.0.0.0/8]',
     }),
@@ -58,20 +58,15 @@ export function credentialsSection(kit: Kit): z.ZodType<readonly CredentialConfi
 }
 
 function headers(kit: Kit): z.ZodType<CredentialConfig['headers']> {
-  const header = scalar({ hint: `write some of ${RELAY_HEADER_NAMES.join(', ')}`, read: readHeaderName });
-  const all = scalar({
-    hint: 'write `all`, or a list of header names: `[tag, ttl, flow]`',
-    read: (word): Reading<'all'> =>
-      word === 'all' ? { kind: 'value', value: word } : { kind: 'problem', problem: 'is neither `all` nor a list' },
-  });
-  const allow = z.unknown().transform((input, context): CredentialConfig['headers']['allow'] => {
-    const parsed = Array.isArray(input)
-      ? z.array(header).transform((names) => new Set(names)).safeParse(input)
-      : all.safeParse(input);
-    if (parsed.success) return parsed.data;
-    for (const issue of parsed.error.issues) context.issues.push({ ...issue, input });
-    return z.NEVER;
-  });
+  const header = scalar({ hint: `write \`all\`, or some of ${RELAY_HEADER_NAMES.join(', ')}`, read: readHeaderName });
+  // `all` becomes undefined on the way, so that a list is all that is left to read.
+  const names = z.preprocess((input) => {
+    if (typeof input !== 'string') return input;
+    return input === 'all' ? undefined : [input];
+  }, z.array(header).optional());
+  const allow = names.transform((allowed): CredentialConfig['headers']['allow'] =>
+    allowed === undefined ? 'all' : new Set(allowed),
+  );
   return section({
     allow: kit.defaulted(allow, 'all', {
       type: '`all` or a list of names',
@@ -85,7 +80,7 @@ function readHeaderName(text: string): Reading<string> {
   const short = text.toLowerCase().replace(/^x-leadpush-/, '');
   const known = RELAY_HEADER_NAMES.find((header) => header === short);
   if (known !== undefined) return { kind: 'value', value: known };
-  return { kind: 'problem', problem: 'is not the name of a relay header', known: RELAY_HEADER_NAMES };
+  return { kind: 'problem', problem: 'is not the name of a relay header', known: ['all', ...RELAY_HEADER_NAMES] };
 }
 
 export function sendersSection(kit: Kit): z.ZodType<readonly SenderConfig[]> {
@@ -109,7 +104,7 @@ export function sendersSection(kit: Kit): z.ZodType<readonly SenderConfig[]> {
     }),
     dkim: kit.defaulted(list(key, 0, 'keys'), [], {
       type: 'list',
-      absent: '[]: its mail goes out unsigned',
+      absent: '`[]`: its mail goes out unsigned',
       meaning: 'Every key signs: list an RSA and an Ed25519 key side by side.',
       example: '[{ selector: lp1, key: ./dkim/example.com.lp1.pem }]',
     }),

@@ -1,6 +1,7 @@
 /** What a server offers, read from its answer to EHLO (RFC 5321, section 4.1.1.1). Pure. */
 
 export interface Capabilities {
+  readonly startTls: boolean;
   readonly pipelining: boolean;
   readonly eightBitMime: boolean;
   readonly smtpUtf8: boolean;
@@ -35,6 +36,7 @@ export function parseCapabilities(reply: string): Capabilities {
     }
   }
   return {
+    startTls: keywords.has('STARTTLS'),
     pipelining: keywords.has('PIPELINING'),
     eightBitMime: keywords.has('8BITMIME'),
     smtpUtf8: keywords.has('SMTPUTF8'),

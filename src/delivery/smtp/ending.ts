@@ -42,3 +42,8 @@ export type Ending = Answer | Failure | Unsendable;
 export function failure(stage: Stage, reason: FailureReason, text: string): Failure {
   return { kind: 'failure', stage, reason, text };
 }
+
+/** The server's reply that the SMTP library attached to `error`, or null when there was none. */
+export function replyOf(error: unknown): string | null {
+  return error instanceof Error && 'response' in error && typeof error.response === 'string' ? error.response : null;
+}

@@ -25,20 +25,23 @@ export interface ReplyTap {
   midReply(): boolean;
   /** Starts counting anew. */
   mark(): void;
+  /** Replaces the listener; null: none. */
+  listen(listener: ReplyTapListener | null): void;
   attach(socket: Socket): void;
   detach(): void;
 }
 
-export interface ReplyTapEvents {
+export interface ReplyTapListener {
   /** A chunk was read that completed `completed` replies (may be 0). */
   onChunk(completed: number): void;
   /** More than `maxBytes` octets came since the last `mark`. */
   onFlood(): void;
 }
 
-/** Makes a tap; it must be attached before the library listens to the socket, so that it is the first to see each chunk. */
-export function createReplyTap(maxBytes: number, events: ReplyTapEvents): ReplyTap {
+/** Makes a tap that allows `maxBytes` octets between two marks. */
+export function createReplyTap(maxBytes: number): ReplyTap {
   let attachedTo: Socket | null = null;
+  let listener: ReplyTapListener | null = null;
   let replies = 0;
   let bytes = 0;
   let lastCode = 0;
@@ -82,8 +85,8 @@ export function createReplyTap(maxBytes: number, events: ReplyTapEvents): ReplyT
         hyphen = byte === HYPHEN && code > 0;
       }
     }
-    if (bytes > maxBytes) events.onFlood();
-    else events.onChunk(replies - before);
+    if (bytes > maxBytes) listener?.onFlood();
+    else listener?.onChunk(replies - before);
   };
 
   return {
@@ -95,10 +98,13 @@ export function createReplyTap(maxBytes: number, events: ReplyTapEvents): ReplyT
       bytes = 0;
       lastCode = 0;
     },
+    listen(next) {
+      listener = next;
+    },
     attach(socket) {
       attachedTo?.removeListener('data', onData);
       attachedTo = socket;
-      // Unlike `on`, this neither starts the flow nor puts us behind the library.
+      // Unlike `on`, this neither starts the flow nor puts us behind the library: each chunk is counted first, then used.
       socket.prependListener('data', onData);
     },
     detach() {

@@ -10,6 +10,7 @@ import type SMTPConnection from 'nodemailer/lib/smtp-connection';
 import { errorText } from '../../core/errors.ts';
 import type { AttemptFacts } from '../../core/outcome.ts';
 import type { Clock } from '../../core/time.ts';
+import { MAX_SAID_BYTES } from './greet.ts';
 import type { Capabilities } from './capabilities.ts';
 import type { ReplyTap } from './reply-tap.ts';
 
@@ -22,15 +23,6 @@ export interface SessionFacts {
   readonly timings: { readonly connect: number; readonly tls?: number; readonly session: number };
 }
 
-/** What a session was given by the one who opened it. */
-export interface SessionParts {
-  readonly connection: SMTPConnection;
-  /** The socket that commands go over; the TLS socket where there is TLS. */
-  readonly socket: Socket;
-  readonly tap: ReplyTap;
-  readonly facts: SessionFacts;
-}
-
 export class SmtpSession {
   readonly facts: SessionFacts;
   readonly connection: SMTPConnection;
@@ -40,17 +32,19 @@ export class SmtpSession {
   transactions = 0;
   /** The last transaction was refused: RSET comes before the next one. */
   needsReset = false;
+  /** MAIL was sent and the server's last word to it is not known: no other transaction can follow. */
+  inTransaction = false;
   /** Monotonic milliseconds at which it was last given back. */
   idleSinceMs = 0;
   #over = false;
   #onOver: (text: string) => void = () => {};
   readonly #closed: Promise<void>;
 
-  constructor(parts: SessionParts) {
-    this.facts = parts.facts;
-    this.connection = parts.connection;
-    this.socket = parts.socket;
-    this.tap = parts.tap;
+  constructor(connection: SMTPConnection, socket: Socket, tap: ReplyTap, facts: SessionFacts) {
+    this.connection = connection;
+    this.socket = socket;
+    this.tap = tap;
+    this.facts = facts;
     this.#closed = new Promise((resolve) => {
       if (this.socket.closed) resolve();
       else this.socket.once('close', () => resolve());
@@ -58,13 +52,14 @@ export class SmtpSession {
     this.connection.on('error', (error: Error) => this.#end(errorText(error)));
     // `end` also comes before the library hands a 421 to whoever waits for a reply: that word goes first.
     this.connection.on('end', () => queueMicrotask(() => this.#end('the connection was closed')));
-    // After a half-close by the server nothing more can be sent; the library only notices the end that follows.
-    this.socket.once('end', () => queueMicrotask(() => this.#end('the server closed the connection')));
+    this.tap.listen({ onChunk: () => {}, onFlood: () => this.#flood() });
   }
 
   /** Whether a transaction can begin: the connection stands, and the server has not spoken out of turn. */
   usable(): boolean {
-    return !this.#over && !this.connection.destroyed && this.socket.writable && !this.tap.midReply();
+    return (
+      !this.#over && !this.inTransaction && !this.connection.destroyed && this.socket.writable && !this.tap.midReply()
+    );
   }
 
   /** `onOver` is told, once and with the reason, when the connection ends; it replaces the listener before it. */
@@ -96,6 +91,11 @@ export class SmtpSession {
   /** Resolves when the connection is gone. */
   closed(): Promise<void> {
     return this.#closed;
+  }
+
+  #flood(): void {
+    this.connection.close();
+    this.#end(`the server said more than ${MAX_SAID_BYTES} octets`);
   }
 
   #end(text: string): void {

@@ -33,8 +33,6 @@ CREATE TABLE messages (
   require_tls INTEGER NOT NULL,
   credential TEXT,
   rule TEXT NOT NULL,
-  rule_reason TEXT NOT NULL,
-  via TEXT NOT NULL,
   accepted_at INTEGER NOT NULL,
   deadline INTEGER NOT NULL,
   deadline_source TEXT NOT NULL,
@@ -68,6 +66,9 @@ CREATE TABLE deliveries (
   recipient_key TEXT NOT NULL,
   dsn TEXT,
   state TEXT NOT NULL,
+  rule TEXT NOT NULL,
+  rule_reason TEXT NOT NULL,
+  via TEXT NOT NULL,
   route TEXT NOT NULL,
   priority INTEGER NOT NULL,
   due_at INTEGER,
@@ -133,5 +134,5 @@ CREATE TABLE events (
 CREATE INDEX events_message ON events (message_id) WHERE message_id IS NOT NULL;
 CREATE INDEX events_type ON events (type);
 CREATE INDEX events_tag ON events (tag, type) WHERE tag IS NOT NULL;
-CREATE INDEX events_rejected ON events (recipient_key) WHERE type = 'message.rejected';
+CREATE INDEX events_recipient ON events (recipient_key, type) WHERE recipient_key IS NOT NULL;
 `;

@@ -1,0 +1,119 @@
+/**
+ * Messages as the API and `--json` show them: snake_case, times in RFC 3339, no subject, body or link.
+ *
+ * The names here are public. Events need no such step: their bodies are stored in their public form.
+ */
+import { isoTime } from '../core/time.ts';
+import type { AttemptView, DeliveryView, MessageView, QueueRow, StatsRow } from '../store/store.ts';
+
+export interface WireDelivery {
+  readonly id: string;
+  readonly recipient: string;
+  readonly state: string;
+  readonly attempts: number;
+  readonly rule: string;
+  readonly rule_reason: string;
+  readonly route: string;
+  readonly next_attempt_at: string | null;
+  readonly last_response: string | null;
+  readonly delivered_at: string | null;
+}
+
+export interface WireMessage {
+  readonly id: string;
+  readonly message_id: string;
+  readonly tag: string | null;
+  readonly tag_source: string;
+  readonly flow: string | null;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly priority: string;
+  readonly credential: string | null;
+  readonly from: string;
+  readonly mail_from: string;
+  readonly rule: string;
+  readonly accepted_at: string;
+  readonly deadline: string;
+  readonly deadline_source: string;
+  readonly size: number;
+  readonly signatures: readonly string[];
+  readonly client: { readonly address: string; readonly helo: string; readonly tls: string | null };
+  readonly warnings: readonly string[];
+  readonly deliveries: readonly WireDelivery[];
+}
+
+/** A message as the API shows it. */
+export function wireMessage(view: MessageView): WireMessage {
+  return {
+    id: view.id,
+    message_id: view.headerMessageId,
+    tag: view.tag,
+    tag_source: view.tagSource,
+    flow: view.flow,
+    metadata: view.metadata,
+    priority: view.priority,
+    credential: view.credential,
+    from: view.headerFrom,
+    mail_from: view.mailFrom,
+    rule: view.rule,
+    accepted_at: isoTime(view.acceptedAt),
+    deadline: isoTime(view.deadline),
+    deadline_source: view.deadlineSource,
+    size: view.size,
+    signatures: view.signatures,
+    client: view.client,
+    warnings: view.warnings,
+    deliveries: view.deliveries.map(wireDelivery),
+  };
+}
+
+function wireDelivery(view: DeliveryView): WireDelivery {
+  return {
+    id: view.id,
+    recipient: view.recipient,
+    state: view.state,
+    attempts: view.attempts,
+    rule: view.rule,
+    rule_reason: view.ruleReason,
+    route: view.route,
+    next_attempt_at: timeOrNull(view.nextAttemptAt),
+    last_response: view.lastResponse,
+    delivered_at: timeOrNull(view.deliveredAt),
+  };
+}
+
+/** An attempt, with the delivery that it belongs to. */
+export function wireAttempt({ deliveryId, startedAt, ...attempt }: AttemptView): Readonly<Record<string, unknown>> {
+  return { delivery_id: deliveryId, started_at: isoTime(startedAt), ...attempt };
+}
+
+/** A delivery that waits in the queue. */
+export function wireQueueRow(row: QueueRow): Readonly<Record<string, unknown>> {
+  return {
+    message_id: row.messageId,
+    delivery_id: row.deliveryId,
+    recipient: row.recipient,
+    state: row.state,
+    route: row.route,
+    priority: row.priority,
+    tag: row.tag,
+    attempts: row.attempts,
+    accepted_at: isoTime(row.acceptedAt),
+    next_attempt_at: timeOrNull(row.dueAt),
+    deadline: isoTime(row.deadline),
+    last_response: row.lastResponse,
+  };
+}
+
+/** Counts and delivery times of one tag. */
+export function wireStats(row: StatsRow): Readonly<Record<string, unknown>> {
+  return {
+    tag: row.tag,
+    accepted: row.accepted,
+    states: row.states,
+    delivered_ms: { p50: row.p50Ms, p95: row.p95Ms, p99: row.p99Ms },
+  };
+}
+
+function timeOrNull(epochMs: number | null): string | null {
+  return epochMs === null ? null : isoTime(epochMs);
+}

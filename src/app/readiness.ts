@@ -1,0 +1,45 @@
+/**
+ * Whether the relay is fit to take mail and moves what it has: the answer behind `/readyz`.
+ *
+ * A next hop that is down does not make the relay unready: mail is safer here than refused. What counts is a store that can
+ * keep mail, and a queue that starts what is due.
+ */
+import type { Clock } from '../core/time.ts';
+import type { Scheduler } from '../queue/scheduler.ts';
+import type { HealthStore, QueueStore } from '../store/store.ts';
+import { errorText, RelayError } from '../core/errors.ts';
+
+/** Work that is due and could start, yet did not for this long, means that the queue is stuck. */
+const STUCK_MS = 60_000;
+
+export interface ReadinessDeps {
+  readonly health: HealthStore;
+  readonly queue: Pick<QueueStore, 'nextDue'>;
+  readonly scheduler: Pick<Scheduler, 'hasRoom'>;
+  readonly clock: Clock;
+  readonly stopping: () => boolean;
+}
+
+/** Looks now; `reasons` is empty when ready. */
+export async function checkReadiness(
+  deps: ReadinessDeps,
+): Promise<{ readonly ready: boolean; readonly reasons: readonly string[] }> {
+  const reasons: string[] = [];
+  if (deps.stopping()) reasons.push('the relay is stopping');
+  const health = deps.health.current();
+  if (!health.accepting) reasons.push(`store: ${health.reason}`);
+  try {
+    const { routes } = await deps.queue.nextDue();
+    const now = deps.clock.now();
+    for (const [route, dueAt] of routes) {
+      const lateMs = now - dueAt;
+      if (lateMs > STUCK_MS && deps.scheduler.hasRoom(route)) {
+        reasons.push(`queue: mail for route ${route} is ${Math.round(lateMs / 1000)} s late although the route has room`);
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof RelayError)) throw error;
+    reasons.push(`queue: ${errorText(error)}`);
+  }
+  return { ready: reasons.length === 0, reasons };
+}

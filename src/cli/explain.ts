@@ -1,0 +1,140 @@
+/**
+ * `explain`: a dry run of the rules. Which tag, lane, deadline, sender check, rule and route a mail would get, and why.
+ *
+ * It decides with the same code as the running relay, from the config file; nothing is stored, signed or sent.
+ */
+import { readFile } from 'node:fs/promises';
+import type { Command } from 'commander';
+import type { Config } from '../config/types.ts';
+import { type EnvelopeAddress, parseEnvelopeAddress } from '../core/address.ts';
+import { errorText, RelayError } from '../core/errors.ts';
+import { type ExplainedRecipient, explain, type Explanation } from '../intake/explain.ts';
+import { parseFrom } from '../mail/from.ts';
+import { parseMessage } from '../mail/parse.ts';
+import { jsonLine } from '../telemetry/json-line.ts';
+import { clean } from './clean.ts';
+import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
+import { createPaint, type Paint } from './paint.ts';
+import { loadSettings } from './settings.ts';
+
+const DEFAULT_TO = 'ann@example.net';
+
+interface ExplainOptions extends GlobalOptions {
+  readonly from?: string;
+  readonly to?: readonly string[];
+  readonly sender?: string;
+  readonly tag?: string;
+  readonly header?: readonly string[];
+  readonly credential?: string;
+}
+
+/** Adds `explain` to `program`. */
+export function explainCommand(program: Command, io: CliIo): void {
+  program
+    .command('explain')
+    .description('say which tag, rule and route a mail would get, and why, without sending it')
+    .argument('[file]', 'a message to explain (.eml); without it one is made from the options')
+    .option('--from <address>', 'From address (default: that of the file, else no-reply@ the first sender domain)')
+    .option('--to <address>', `recipient; may be repeated (default: ${DEFAULT_TO})`, collect)
+    .option('--sender <address>', 'envelope sender (default: the From address)')
+    .option('--tag <tag>', 'as with X-Leadpush-Tag')
+    .option('--header <line>', 'a header line, such as "X-Leadpush-TTL: 15m"; may be repeated', collect)
+    .option('--credential <username>', 'as if this credential had logged in (default: a trusted client without one)')
+    .action(async (file: string | undefined, _options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<ExplainOptions>();
+      const config = await loadSettings(io, options);
+      const explanation = explainMail(config, await mailBytes(config, file, options), options, io);
+      if (explanation.verdict === 'refuse') io.exit.code = 1;
+      await io.stdout.write(
+        wantsJson(io, options) ? `${jsonLine(explanation)}\n` : humanText(explanation, createPaint(io.stdout.hasColor)),
+      );
+    });
+}
+
+/** Commander's way to gather a repeated option. */
+function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}
+
+async function mailBytes(config: Config, file: string | undefined, options: ExplainOptions): Promise<Uint8Array> {
+  const extra = [...(options.header ?? []), ...(options.tag === undefined ? [] : [`X-Leadpush-Tag: ${options.tag}`])];
+  if (file === undefined) {
+    const from = options.from ?? `no-reply@${config.senders[0]?.domain ?? 'example.com'}`;
+    return Buffer.from(`${[`From: ${from}`, ...extra].join('\r\n')}\r\n\r\n`);
+  }
+  try {
+    const text = await readFile(file, 'latin1');
+    const lines = extra.map((line) => `${line}\r\n`).join('');
+    return Buffer.from(lines + text.replace(/\r?\n/g, '\r\n'), 'latin1');
+  } catch (error) {
+    throw usage(`cannot read ${file}: ${errorText(error)}`);
+  }
+}
+
+function explainMail(config: Config, bytes: Uint8Array, options: ExplainOptions, io: CliIo): Explanation {
+  const parsed = parseMessage(bytes);
+  if (parsed.kind === 'malformed') throw usage(`not a message the relay takes: ${parsed.reason}`);
+  const from = parseFrom(parsed.bytes, parsed.fields);
+  const credential = config.credentials.find((candidate) => candidate.username === options.credential) ?? null;
+  if (options.credential !== undefined && credential === null) {
+    throw usage(`no credential ${JSON.stringify(options.credential)} in ${config.file}`);
+  }
+  const sender = options.sender ?? (from.kind === 'from' ? from.address : '');
+  return explain(config, {
+    submitter: { credential, address: '127.0.0.1', helo: 'explain', tls: null, protocol: 'ESMTP' },
+    envelope: {
+      mailFrom: sender === '' ? '' : envelopeAddress(sender),
+      recipients: (options.to ?? [DEFAULT_TO]).map((to) => ({ address: envelopeAddress(to), dsn: null })),
+      dsn: { ret: null, envid: null },
+      smtpUtf8: true,
+      deliverBySeconds: null,
+    },
+    bytes: parsed.bytes,
+    fields: parsed.fields,
+    now: io.clock.now(),
+  });
+}
+
+function envelopeAddress(text: string): EnvelopeAddress {
+  const parsed = parseEnvelopeAddress(text, { smtpUtf8: true });
+  if (parsed.kind === 'malformed') throw usage(`${text}: ${parsed.reason}`);
+  return parsed.address;
+}
+
+function humanText(explanation: Explanation, paint: Paint): string {
+  if (explanation.verdict === 'refuse') {
+    return `${paint.red('refused')}  ${clean(explanation.reply ?? '')}\n  because ${clean(explanation.reason ?? '')}\n`;
+  }
+  const lines = [
+    `${paint.green('accepted')}`,
+    `  tag       ${clean(explanation.tag ?? 'none')} (from: ${explanation.tag_source})`,
+    `  lane      ${explanation.priority}`,
+    `  deadline  ${explanation.deadline} (${DEADLINE_WORDS[explanation.deadline_source ?? ''] ?? ''})`,
+    `  signed    ${explanation.signed_by === null ? 'no: the From domain has no DKIM key' : `as ${explanation.signed_by}`}`,
+    ...explanation.warnings.map((warning) => `  ${paint.yellow('warning')}   ${clean(warning)}`),
+    ...explanation.recipients.flatMap((recipient) => recipientLines(recipient, paint)),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+const DEADLINE_WORDS: Readonly<Record<string, string>> = {
+  header: 'X-Leadpush-TTL',
+  deliverby: 'BY= on MAIL',
+  tag: 'ttl of the tag',
+  'give-up': 'retry.give_up_after',
+};
+
+function recipientLines(recipient: ExplainedRecipient, paint: Paint): readonly string[] {
+  return [
+    '',
+    `${paint.bold(clean(recipient.recipient))} goes by rule ${paint.bold(recipient.rule)} to route ${paint.bold(recipient.route)}`,
+    ...(recipient.via.length > 1 ? [`  routes of the rule, in order: ${recipient.via.join(', ')}`] : []),
+    ...recipient.considered.map(
+      (verdict) => `  ${verdict.matches ? paint.green('yes') : paint.dim('no ')}  ${verdict.rule}: ${clean(verdict.reason)}`,
+    ),
+  ];
+}
+
+function usage(message: string): RelayError {
+  return new RelayError(message, { code: 'usage', op: 'cli.explain' });
+}

@@ -1,0 +1,113 @@
+/**
+ * The command line: its name, its global options, one file per command, and the end of each run.
+ *
+ *   0  done        1  a finding or a failure        2  wrong use
+ *
+ * The process itself (arguments, signals, its end) is `main.ts`'s.
+ */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { MessageChannel } from 'node:worker_threads';
+import { Command, CommanderError } from 'commander';
+import { z } from 'zod';
+import { errorText, RelayError } from '../core/errors.ts';
+import { checkCommand } from './check.ts';
+import { credentialCommand } from './credential.ts';
+import { dkimCommand } from './dkim.ts';
+import { explainCommand } from './explain.ts';
+import type { CliIo, ExitCode } from './io.ts';
+import { createPaint } from './paint.ts';
+import { queueCommand } from './queue.ts';
+import { sendCommand } from './send.ts';
+import { serveCommand } from './serve.ts';
+import { statsCommand } from './stats.ts';
+import { tailCommand } from './tail.ts';
+import { traceCommand } from './trace.ts';
+
+/** The way each command adds itself. */
+export type RegisterCommand = (program: Command, io: CliIo) => void;
+
+const COMMANDS: readonly RegisterCommand[] = [
+  serveCommand,
+  checkCommand,
+  sendCommand,
+  tailCommand,
+  traceCommand,
+  queueCommand,
+  statsCommand,
+  explainCommand,
+  dkimCommand,
+  credentialCommand,
+];
+
+/** Runs `argv` (without the program's own name) and returns the exit code; what went wrong is told on standard error. */
+export async function runCli(argv: readonly string[], io: CliIo): Promise<ExitCode> {
+  const release = keepAlive();
+  const helpTexts: Promise<void>[] = [];
+  try {
+    const program = buildProgram(io, helpTexts);
+    await program.parseAsync([...argv], { from: 'user' });
+    return io.exit.code;
+  } catch (error) {
+    return await tellWhatWentWrong(io, error);
+  } finally {
+    await Promise.all(helpTexts);
+    release();
+  }
+}
+
+/** The whole program. Texts that Commander prints itself (help, wrong use) are added to `written` as they are taken. */
+export function buildProgram(io: CliIo, written: Promise<void>[] = []): Command {
+  const program = new Command('leadpush-relay');
+  program
+    .description('Self-hosted SMTP relay for account-recovery mail')
+    .version(packageVersion(), '-V, --version', 'print the version')
+    .option('-c, --config <file>', "config file (default: LEADPUSH_CONFIG, else the package's config/relay.yaml)")
+    .option('--json', 'JSON lines, as everywhere but on a terminal')
+    .helpOption('-h, --help', 'print this help')
+    .configureHelp({ showGlobalOptions: true })
+    .showHelpAfterError('(--help shows how)')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void written.push(io.stdout.write(text)),
+      writeErr: (text) => void written.push(io.stderr.write(text)),
+      getOutHelpWidth: () => io.stdout.columns,
+      getErrHelpWidth: () => io.stderr.columns,
+      getOutHasColors: () => io.stdout.hasColor,
+      getErrHasColors: () => io.stderr.hasColor,
+    });
+  for (const register of COMMANDS) register(program, io);
+  return program;
+}
+
+/** The version in package.json. Holds from `src/cli` and from `dist/cli` alike. */
+export function packageVersion(): string {
+  const file = path.join(import.meta.dirname, '..', '..', 'package.json');
+  return z.object({ version: z.string() }).parse(JSON.parse(readFileSync(file, 'utf8'))).version;
+}
+
+async function tellWhatWentWrong(io: CliIo, error: unknown): Promise<ExitCode> {
+  // Commander has printed its message, or the help that was asked for.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  const paint = createPaint(io.stderr.hasColor);
+  if (error instanceof RelayError) {
+    const hint = error.hint === '' ? '' : `${error.hint}\n`;
+    await io.stderr.write(`${paint.red(`leadpush-relay: ${printable(error.message)}`)}\n${printable(hint)}`);
+    return error.code === 'usage' ? 2 : 1;
+  }
+  const stack = error instanceof Error && error.stack !== undefined ? error.stack : errorText(error);
+  await io.stderr.write(`${paint.red('leadpush-relay: this is a bug in the relay:')}\n${printable(stack)}\n`);
+  return 1;
+}
+
+/** Findings have several lines; every other control character goes. */
+function printable(text: string): string {
+  return text.replace(/(?!\n)\p{Cc}/gu, '');
+}
+
+/** The clock's timers do not keep the process alive; a command that waits does. */
+function keepAlive(): () => void {
+  const { port1 } = new MessageChannel();
+  port1.on('message', () => {});
+  return () => port1.close();
+}

@@ -1,0 +1,26 @@
+/** Values of options: spans, moments and counts as people type them. */
+import { InvalidArgumentError } from 'commander';
+import { parseDuration } from '../config/units.ts';
+import type { Clock } from '../core/time.ts';
+
+/** Reads `--since`: a span back from now (`24h`), or a moment (`2026-01-05T10:00:00Z`); epoch milliseconds. */
+export function sinceOption(clock: Clock): (text: string) => number {
+  return (text) => {
+    const spanMs = parseDuration(text);
+    if (spanMs !== null) return Math.max(0, clock.now() - spanMs);
+    const moment = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
+    if (Number.isNaN(moment)) {
+      throw new InvalidArgumentError('Give a span (90s, 15m, 24h, 7d) or a moment (2026-01-05T10:00:00Z).');
+    }
+    return moment;
+  };
+}
+
+/** Reads a whole number from `min` to `max`. */
+export function countOption(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+    if (!(value >= min && value <= max)) throw new InvalidArgumentError(`Give a whole number from ${min} to ${max}.`);
+    return value;
+  };
+}

@@ -1,0 +1,118 @@
+/**
+ * The answer to "I never got the mail", in one sentence: what became of a message, or of one recipient's copy of it.
+ *
+ * Pure: everything it knows is passed in. Texts of next hops are cleaned here.
+ */
+import type { DeliveryState } from '../core/delivery.ts';
+import type { RelayEvent } from '../core/event.ts';
+import type { AttemptView, DeliveryView, MessageView } from '../store/store.ts';
+import { clean, cut } from './clean.ts';
+import { answerOf, describeEvent } from './describe-event.ts';
+import { dateTime, span } from './format.ts';
+
+export interface Verdict {
+  /** The state it is about, for colour; `mixed` when several recipients have several. */
+  readonly state: DeliveryState | 'rejected' | 'mixed';
+  readonly text: string;
+}
+
+export interface VerdictInput {
+  readonly message: MessageView;
+  /** The deliveries that were asked about; one, or all of the message. */
+  readonly deliveries: readonly DeliveryView[];
+  readonly attempts: readonly AttemptView[];
+  readonly events: readonly RelayEvent[];
+  readonly now: number;
+  /** Routes that capture instead of sending. */
+  readonly sandboxRoutes: ReadonlySet<string>;
+}
+
+/** The verdict on an accepted message. */
+export function verdictOn(input: VerdictInput): Verdict {
+  const [first, ...others] = input.deliveries;
+  if (first === undefined) return { state: 'mixed', text: 'The message has no recipients.' };
+  if (others.length === 0) return { state: first.state, text: verdictOnDelivery(input, first) };
+  const counts = new Map<DeliveryState, number>();
+  for (const { state } of input.deliveries) counts.set(state, (counts.get(state) ?? 0) + 1);
+  const parts = [...counts].map(([state, count]) => `${count} ${state}`);
+  return {
+    state: counts.size === 1 ? first.state : 'mixed',
+    text: `${input.deliveries.length} recipients: ${parts.join(', ')}.`,
+  };
+}
+
+/** The verdict on a message that was refused at submission, from its events. */
+export function verdictOnRejection(events: readonly RelayEvent[]): Verdict {
+  const event = events.find((candidate) => candidate.type === 'message.rejected');
+  const text = event === undefined ? 'the reason is not known' : describeEvent(event);
+  return {
+    state: 'rejected',
+    text: `Refused at submission${event === undefined ? '' : ` on ${shownTime(event.timestamp)}`}: ${text}. The app was told; nothing was queued.`,
+  };
+}
+
+function verdictOnDelivery(input: VerdictInput, delivery: DeliveryView): string {
+  const { message, now, sandboxRoutes } = input;
+  const to = clean(delivery.recipient);
+  const last = input.attempts.filter((attempt) => attempt.deliveryId === delivery.id).at(-1);
+  const answer = last === undefined ? shownResponse(delivery.lastResponse) : answerOf(last);
+  const reason = reasonOf(input.events, delivery);
+  const at = dateTime(delivery.updatedAt);
+  switch (delivery.state) {
+    case 'delivered': {
+      const when = delivery.deliveredAt ?? delivery.updatedAt;
+      const took = span(when - message.acceptedAt);
+      const route = clean(last?.route ?? delivery.route);
+      if (sandboxRoutes.has(last?.route ?? delivery.route)) {
+        return `Captured by the sandbox route ${route} on ${dateTime(when)}, ${took} after it was accepted; nothing left this machine.`;
+      }
+      const hop = last?.next_hop == null ? route : `${route} (${clean(last.next_hop)})`;
+      return `Delivered to ${to}: ${hop} took it on ${dateTime(when)}, ${took} after it was accepted, and answered: ${answer}. If it is not in the inbox, ask there and look in the spam folder.`;
+    }
+    case 'queued':
+    case 'deferred': {
+      const next = delivery.nextAttemptAt;
+      const due = next === null ? 'no attempt is planned' : next <= now ? 'an attempt is due now' : `next attempt in ${span(next - now)}`;
+      const so = delivery.attempts === 0 ? 'nothing was tried yet' : `${tries(delivery.attempts)}, the last one: ${answer}`;
+      return `Not delivered to ${to} yet: ${so}; ${due} over ${clean(delivery.route)}; it is given up on ${dateTime(message.deadline)}.`;
+    }
+    case 'sending':
+      return `Being sent to ${to} just now, over ${clean(delivery.route)}.`;
+    case 'bounced':
+      return `Bounced for ${to} on ${at}: the next hop refused it for good: ${answer}.`;
+    case 'expired': {
+      const why = delivery.attempts === 0 ? 'nothing could be tried' : `${tries(delivery.attempts)}, the last one: ${answer}`;
+      return `Expired for ${to} on ${at}: not delivered in the ${span(message.deadline - message.acceptedAt)} it had; ${why}.`;
+    }
+    case 'superseded':
+      return `Superseded for ${to} on ${at}: a newer message took its place${reason}.`;
+    case 'suppressed':
+      return `Not sent to ${to}: the address is suppressed${reason}.`;
+    case 'throttled':
+      return `Not sent to ${to}: too many messages to this recipient${reason}.`;
+    case 'canceled':
+      return `Canceled for ${to} on ${at}${reason}.`;
+    case 'quarantined':
+      return `Quarantined for ${to} on ${at}${reason}. Put it back with: leadpush-relay queue retry ${delivery.id}`;
+  }
+}
+
+/** The newest reason that an event gives for the delivery's present state, as `: reason`. */
+function reasonOf(events: readonly RelayEvent[], delivery: DeliveryView): string {
+  const event = events.findLast(
+    ({ data }) => data.delivery?.id === delivery.id && data.delivery.state === delivery.state,
+  );
+  return event?.data.reason === undefined ? '' : `: ${cut(clean(event.data.reason), 200)}`;
+}
+
+function tries(count: number): string {
+  return count === 1 ? 'tried once' : `tried ${count} times`;
+}
+
+function shownResponse(response: string | null): string {
+  return cut(clean(response ?? ''), 200) || 'no answer is recorded';
+}
+
+function shownTime(iso: string): string {
+  return `${iso.slice(0, 10)} ${iso.slice(11, 19)}Z`;
+}

@@ -1,0 +1,69 @@
+/** Warnings about a config that is valid and yet hardly what was meant: mail that nobody can send, or that all is refused. */
+import { type Path, quoted } from '../finding.ts';
+import { nearMatch } from '../near-match.ts';
+import { parseDomain } from '../network.ts';
+import type { Source } from '../source.ts';
+import type { Reader, Report } from './reader.ts';
+
+export function checkSense(reader: Reader, source: Source, report: Report): void {
+  checkCoverage(reader, source, report);
+  checkSubmitters(reader, report);
+  checkSenders(reader, source, report);
+}
+
+function checkCoverage(reader: Reader, source: Source, report: Report): void {
+  const rules = reader.entries(['rules']);
+  const last = rules.at(-1);
+  if (last === undefined) return;
+  const catchAll = rules.findIndex((rule) => reader.isEmpty([...rule, 'when']));
+  if (catchAll === -1) {
+    const names = rules.map((rule) => quoted(source.written([...rule, 'name']) ?? '?')).join(', ');
+    const message = `no rule matches everything: mail that fits none of ${names} is refused`;
+    report.warning(last, message, 'end with a rule without `when`: `{ name: default, via: [...] }`');
+  }
+  for (const rule of catchAll === -1 ? [] : rules.slice(catchAll + 1)) {
+    const before = source.written([...(rules[catchAll] ?? []), 'name']) ?? '?';
+    report.warning(rule, `this rule is never asked: ${quoted(before)} before it matches everything`, 'move it up');
+  }
+}
+
+function checkSubmitters(reader: Reader, report: Report): void {
+  if (!reader.isEmpty(['credentials']) || !reader.isEmpty(['smtp', 'trusted_networks'])) return;
+  const message = 'nobody can submit mail: there are no credentials and no trusted networks';
+  report.warning(['credentials'], message, 'add a credential, or set `smtp.trusted_networks`', 'key');
+}
+
+function checkSenders(reader: Reader, source: Source, report: Report): void {
+  const senders = reader.entries(['senders']);
+  for (const sender of senders) {
+    if (!reader.isEmpty([...sender, 'dkim'])) continue;
+    const written = quoted(source.written([...sender, 'domain']) ?? '');
+    report.warning(sender, `mail from ${written} goes out unsigned`, 'give the sender a DKIM key');
+  }
+  if (reader.textOr(['unknown_senders'], 'reject') !== 'reject') return;
+  if (senders.length === 0) {
+    const message = 'every message is refused: there are no senders, and unknown senders are rejected';
+    report.warning(['senders'], message, 'add a sender, or write `unknown_senders: unsigned`', 'key');
+    return;
+  }
+  const domains = senders.flatMap((sender) => domainOf([...sender, 'domain'], reader) ?? []);
+  for (const credential of reader.entries(['credentials'])) {
+    for (const { path, text } of reader.texts([...credential, 'from'])) {
+      const domain = parseDomain(text.slice(text.lastIndexOf('@') + 1));
+      if (!text.includes('@') || domain === null || domains.includes(domain)) continue;
+      const near = source.isSubstituted(path) ? null : nearMatch(domain, writtenDomains(senders, reader, source));
+      const hint = near === null ? 'add the domain to `senders`' : `did you mean \`${near}\`?`;
+      report.warning(path, `mail from ${quoted(source.written(path) ?? '')} is refused: its domain is not in \`senders\``, hint);
+    }
+  }
+}
+
+function writtenDomains(senders: readonly Path[], reader: Reader, source: Source): readonly string[] {
+  const paths = senders.map((sender) => [...sender, 'domain']).filter((path) => !source.isSubstituted(path));
+  return paths.flatMap((path) => domainOf(path, reader) ?? []);
+}
+
+function domainOf(path: Path, reader: Reader): string | null {
+  const text = reader.text(path);
+  return text === null ? null : parseDomain(text);
+}

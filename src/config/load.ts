@@ -1,0 +1,60 @@
+/**
+ * From a YAML file to a `Config`, or to everything that is wrong with the file.
+ *
+ * read -> parse (source) -> take out what is not available -> schema, checks -> findings in the order of the file
+ *
+ * All errors are told at once. Nothing is written and nothing but the config, its secret files and certificate authorities
+ * is read; keys are read by those who use them. A secret's value never appears in a finding.
+ */
+import { resolve } from 'node:path';
+import { checkExposure } from './checks/exposure.ts';
+import { checkNames } from './checks/names.ts';
+import { createReader, createReport } from './checks/reader.ts';
+import { checkSense } from './checks/sense.ts';
+import { createConfigFiles } from './files.ts';
+import { type Finding, inFileOrder } from './finding.ts';
+import { issueFindings } from './issues.ts';
+import { takeOutUnavailable } from './not-available.ts';
+import { createKit } from './schema/kit.ts';
+import { configSchema, machineName } from './schema/root.ts';
+import { parseSource } from './source.ts';
+import type { Config } from './types.ts';
+
+export type ConfigResult =
+  | { readonly kind: 'config'; readonly config: Config; readonly warnings: readonly Finding[] }
+  | { readonly kind: 'invalid'; readonly findings: readonly Finding[] };
+
+const MAX_CONFIG_BYTES = 1024 * 1024;
+
+/**
+ * Reads and validates the config in `file`, with `env` for its `${NAME}`. What is wrong comes back as findings in the
+ * order of the file; it never throws for what is in the file or for a file that cannot be read.
+ */
+export function loadConfig(file: string, env: NodeJS.ProcessEnv): ConfigResult {
+  const absolute = resolve(file);
+  const files = createConfigFiles(absolute);
+  const read = files.read(absolute, MAX_CONFIG_BYTES);
+  if (read.kind === 'unreadable') {
+    const message = `the config file cannot be read: ${read.reason}`;
+    const hint = 'name it with --config FILE or in LEADPUSH_CONFIG; it is UTF-8 text of at most 1 MB';
+    return { kind: 'invalid', findings: [{ file, line: 1, column: 1, path: '', message, hint }] };
+  }
+  const source = parseSource({ file, text: read.text, env, files });
+  // With broken syntax or a bomb there is no telling what the rest was meant to be.
+  if (source.data === undefined) return { kind: 'invalid', findings: inFileOrder(source.findings) };
+
+  const available = takeOutUnavailable(source);
+  const parsed = configSchema(createKit(files, machineName())).safeParse(available.data ?? {});
+  const issues = parsed.success ? [] : issueFindings(parsed.error.issues, source);
+  const report = createReport(source);
+  const reader = createReader(source);
+  checkNames(reader, source, report);
+  checkExposure(reader, source, files, report);
+  checkSense(reader, source, report);
+
+  const findings = inFileOrder([...source.findings, ...available.findings, ...issues, ...report.errors]);
+  if (findings.length === 0 && parsed.success) {
+    return { kind: 'config', config: { file: absolute, ...parsed.data }, warnings: inFileOrder(report.warnings) };
+  }
+  return { kind: 'invalid', findings };
+}

@@ -1,0 +1,88 @@
+/** The prose of config/README.md around the generated tables. */
+
+/** Everything before the tables. */
+export const OPENING = `# The config of Leadpush Relay
+
+One YAML file. \`relay.yaml\` in this folder is the sandbox that \`npm start\` runs; \`production.example.yaml\` is one to
+start from for real mail. This page is generated from the schema (\`npm run docs:config\`): change it there.
+
+The smallest config has one route and one rule; everything else has a default:
+
+\`\`\`yaml
+routes: { sandbox: { type: sandbox } }
+rules: [{ name: default, via: [sandbox] }]
+\`\`\`
+
+## Finding mistakes
+
+The file is validated as a whole before anything starts. Every mistake is told at once, one a line, with file, line, column
+and path, what was wrong and what was expected:
+
+\`\`\`
+relay.yaml:14:7 routes.ses.conect_timeout: \`conect_timeout\` is not a known key; did you mean \`connect_timeout\`?
+relay.yaml:21:12 rules[0].via[1]: \`postmrk\` is not a route; did you mean \`postmark\`?
+\`\`\`
+
+Warnings do not keep the relay from starting: they tell of what is valid and hardly meant, such as rules that leave mail
+over (which is then refused), or a key file that other users can read. \`leadpush-relay check --config FILE\` shows both.
+
+## How values are written
+
+| kind | grammar | examples |
+|---|---|---|
+| duration | digits and one of \`ms\`, \`s\`, \`m\`, \`h\`, \`d\` | \`500ms\` \`10s\` \`15m\` \`2h\` \`7d\` |
+| size | digits and one of \`KB\`, \`MB\`, \`GB\`; 1 KB is 1024 octets, 1 MB is 1024 * 1024 octets, 1 GB is 1024 * 1024 * 1024 octets | \`64KB\` \`10MB\` \`1GB\` |
+| rate | digits, \`/\`, a duration: at most so many in any such span of time | \`14/1s\` \`200/1m\` |
+| network | CIDR; a bare address is a network of one; no bits set after the prefix | \`10.0.0.0/8\` \`"::1/128"\` \`192.0.2.7\` |
+| host | a host name, or an IP address without brackets | \`smtp.example.com\` \`127.0.0.1\` \`"::1"\` |
+| domain | a domain name; other scripts than Latin become A-labels; letter case does not count | \`example.com\` \`bücher.example\` |
+| tag | 1 to 64 of \`a-z\`, \`0-9\`, \`.\`, \`_\`, \`-\`, the first a letter or digit | \`password-reset\` |
+| name | as a tag, upper case too | \`ses\` \`SES-2\` |
+
+A number without a unit is refused: durations, sizes and rates always have one. Text that looks like a number needs quotes:
+\`password: "12345"\`. An empty value is refused; to get the default, leave the key out.
+
+YAML is 1.2: \`yes\` and \`on\` are text. Anchors and aliases work, merge keys (\`<<\`) do not. Limits: 1 MB, 20000 values, 24 levels.
+
+## Secrets
+
+In any value, not in keys:
+
+| written | becomes |
+|---|---|
+| \`\${NAME}\` | the environment variable \`NAME\` |
+| \`\${file:PATH}\` | the text of the file (UTF-8, at most 64 KB) without its last line break |
+| \`$\${\` | a literal \`\${\` |
+
+They can be part of a text: \`"sha256:\${OPS_TOKEN_HASH}"\`. What is put in is not looked at again. A variable that is not set and
+a file that cannot be read are mistakes at that line; an empty variable is empty text. Inside \`{ }\` and \`[ ]\` YAML wants quotes
+around them. The secret itself is in no message: mistakes show what the file says.
+
+A secret file or private key that other users can read or write (any of \`chmod 077\`) is a warning.
+
+## Paths
+
+Relative paths start at the config file's folder, whatever the working directory is. \`~\` is not replaced.
+
+## Changing it while the relay runs
+
+SIGHUP reads the file again: all of it applies or, when there is a mistake in it, none of it, and the log says what is wrong.
+Secret files and variables are read again too (a running process keeps the environment it was started with).
+
+These cannot change in a running relay. The log names the ones that did; they take effect at the next start:
+\`data\`, \`smtp.listeners\`, \`http\`, \`log\`, and \`retention.content\` from \`until-settled\` to a duration or back.
+
+## Keys
+
+\`[]\` stands for every entry of a list, \`*\` for every name in a mapping. "required" holds within its mapping: a key of an
+optional mapping is required when the mapping is there.`;
+
+/** Before the list of options that are not available. */
+export const NOT_AVAILABLE_TEXT = `## Not available yet
+
+These options are part of the config's design and this version does not carry them out. They are refused, so that no option
+is there that does nothing:`;
+
+/** After that list. */
+export const CLOSING = `HTTP serves \`/healthz\`, \`/readyz\` and \`/metrics\`; the calls of the API that \`http.tokens\` with the scopes \`send\` and \`admin\` are for
+are not available yet.`;

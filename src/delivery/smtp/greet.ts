@@ -1,0 +1,177 @@
+/**
+ * Greeting, EHLO, and where the route requires it STARTTLS and the EHLO after it, over a connected socket (RFC 5321,
+ * sections 3.1 and 3.2; RFC 3207).
+ *
+ * The library sends STARTTLS whether the server offers it or not, and ends the connection unless it succeeds: there is no
+ * way on in the clear. What was said before the handshake is forgotten after it (RFC 3207, section 4.2).
+ */
+import type net from 'node:net';
+import tls from 'node:tls';
+import SMTPConnection from 'nodemailer/lib/smtp-connection';
+import type { SmtpRouteConfig } from '../../config/types.ts';
+import { errorText } from '../../core/errors.ts';
+import type { Stage } from '../../core/outcome.ts';
+import type { Clock } from '../../core/time.ts';
+import { type Capabilities, parseCapabilities } from './capabilities.ts';
+import { nextHopOf, tlsErrorText } from './connect.ts';
+import { type Answer, type Failure, failure, replyOf } from './ending.ts';
+import { createReplyTap, type ReplyTap } from './reply-tap.ts';
+import { runStep } from './step.ts';
+import type { SmtpTimeouts } from './timeouts.ts';
+
+/** Octets that a server may say while a session opens, and again in each transaction. */
+export const MAX_SAID_BYTES: number = 64 * 1024;
+
+/** Longer than any limit of ours: the library's own timers must never be the first. */
+const NEVER_MS = 24 * 60 * 60 * 1000;
+
+export interface OpenSessionDeps {
+  readonly route: SmtpRouteConfig;
+  /** The name in EHLO. */
+  readonly ehlo: string;
+  readonly tlsOptions: tls.ConnectionOptions;
+  readonly timeouts: SmtpTimeouts;
+  readonly clock: Clock;
+}
+
+/** A server that has greeted and, where required, speaks TLS; not logged in yet. */
+export interface Greeted {
+  readonly kind: 'greeted';
+  readonly connection: SMTPConnection;
+  /** What commands go over: the TLS socket where there is TLS. */
+  readonly socket: net.Socket;
+  readonly tap: ReplyTap;
+  readonly capabilities: Capabilities;
+  /** Milliseconds of the handshake after STARTTLS; null when there was none. */
+  readonly tlsMs: number | null;
+}
+
+/** Which command a reply answers, counted from 0. EHLO may be followed by HELO, or by STARTTLS where it is required. */
+const STAGES_PLAIN: readonly Stage[] = ['greeting', 'ehlo', 'ehlo'];
+const STAGES_BEFORE_TLS: readonly Stage[] = ['greeting', 'ehlo', 'starttls'];
+const STAGES_AFTER_TLS: readonly Stage[] = ['ehlo', 'ehlo'];
+
+/** Leads the connection to the point where AUTH or MAIL can follow; closes it when that fails. */
+export function greet(
+  deps: OpenSessionDeps,
+  socket: net.Socket,
+  signal: AbortSignal,
+): Promise<Greeted | Answer | Failure> {
+  const { route, clock, timeouts } = deps;
+  const nextHop = nextHopOf(route);
+  const connection = createConnection(deps, socket);
+  const startTls = route.tls === 'required';
+
+  let stages = startTls ? STAGES_BEFORE_TLS : STAGES_PLAIN;
+  let handshakeStartMs: number | null = null;
+  let tlsMs: number | null = null;
+  let startTlsOffered = true;
+  let over = false;
+
+  const awaited = (): Stage => stages[tap.replies()] ?? 'ehlo';
+  const giveUp = <E extends Answer | Failure>(ending: E): E => {
+    over = true;
+    tap.detach();
+    connection.close();
+    socket.destroy();
+    return ending;
+  };
+
+  const tap = createReplyTap(MAX_SAID_BYTES);
+  tap.attach(socket);
+  const aborted = (): Failure => giveUp(failure(awaited(), 'aborted', `the relay gave up greeting ${nextHop}`));
+
+  return runStep<Greeted | Answer | Failure>(clock, signal, aborted, (step) => {
+    const end = (ending: Answer | Failure): void => {
+      if (!over) step.settle(giveUp(ending));
+    };
+    const inHandshake = (): boolean => handshakeStartMs !== null && tlsMs === null;
+    const late = (): void => {
+      if (inHandshake()) {
+        end(failure('starttls', 'tls', `TLS with ${nextHop} was not agreed on within ${timeouts.tlsMs} ms`));
+      } else {
+        end(failure(awaited(), 'timeout', `${nextHop} had not greeted and answered within ${timeouts.greetingMs} ms`));
+      }
+    };
+    const fail = (error: Error): void => {
+      const reply = replyOf(error);
+      const stage = reply === null ? awaited() : (stages[tap.replies() - 1] ?? 'ehlo');
+      if (inHandshake()) {
+        end(failure('starttls', 'tls', tlsErrorText(nextHop, error)));
+      } else if (stage === 'starttls' && !startTlsOffered) {
+        end(failure('starttls', 'tls', `${nextHop} does not offer STARTTLS, and the route requires it`));
+      } else if (reply !== null && !tap.midReply()) {
+        end({ kind: 'answer', stage, reply });
+      } else {
+        end(failure(stage, 'lost', `${nextHop}: ${errorText(error)}`));
+      }
+    };
+
+    const onStartTlsAccepted = (): void => {
+      const securing = connection._socket;
+      if (over || !(securing instanceof tls.TLSSocket)) return;
+      handshakeStartMs = clock.monotonicMs();
+      step.limit(timeouts.tlsMs, late);
+      securing.once('secureConnect', () => {
+        tlsMs = clock.monotonicMs() - (handshakeStartMs ?? 0);
+        stages = STAGES_AFTER_TLS;
+        tap.mark();
+        tap.attach(securing);
+        step.limit(timeouts.greetingMs, late);
+      });
+    };
+    const onChunk = (completed: number): void => {
+      if (!startTls || handshakeStartMs !== null || completed === 0) return;
+      if (completed > 1 || tap.midReply()) {
+        end(failure(awaited(), 'protocol', `${nextHop} answered before it was asked`));
+        return;
+      }
+      // The library handles this chunk right after us; in the microtask it has drawn its conclusions.
+      queueMicrotask(() => {
+        if (tap.replies() === 2) startTlsOffered = parseCapabilities(connection.lastServerResponse || '').startTls;
+        if (tap.replies() === 3) onStartTlsAccepted();
+      });
+    };
+    tap.listen({
+      onChunk,
+      onFlood: () => end(failure(awaited(), 'protocol', `${nextHop} said more than ${MAX_SAID_BYTES} octets`)),
+    });
+
+    step.limit(timeouts.greetingMs, late);
+    connection.on('error', fail);
+    connection.once('end', () => queueMicrotask(() => fail(new Error('the connection was closed'))));
+    connection.connect((error) => {
+      const ready = connection._socket;
+      const reply = connection.lastServerResponse;
+      if (error !== undefined || !ready || reply === false) {
+        fail(error ?? new Error('the connection was closed'));
+        return;
+      }
+      over = true;
+      tap.listen(null);
+      const capabilities = parseCapabilities(reply);
+      step.settle({ kind: 'greeted', connection, socket: ready, tap, capabilities, tlsMs });
+    });
+  });
+}
+
+function createConnection(deps: OpenSessionDeps, socket: net.Socket): SMTPConnection {
+  const { route } = deps;
+  return new SMTPConnection({
+    connection: socket,
+    host: route.host,
+    port: route.port,
+    name: deps.ehlo,
+    secure: route.tls === 'implicit',
+    secured: route.tls === 'implicit',
+    requireTLS: route.tls === 'required',
+    ignoreTLS: route.tls !== 'required',
+    tls: deps.tlsOptions,
+    connectionTimeout: NEVER_MS,
+    greetingTimeout: NEVER_MS,
+    socketTimeout: NEVER_MS,
+    // Closing means closing: a server that never closes its side keeps nothing open here.
+    socketCloseTimeout: 0,
+    maxResponseSize: MAX_SAID_BYTES,
+  });
+}

@@ -1,0 +1,101 @@
+/**
+ * Taking mail in: a message with all it needs, or the event that it was refused.
+ *
+ * A message is written whole or not at all. An idempotency key that is still valid wins over everything: then nothing is
+ * written, and the first message's id is the answer.
+ */
+import type Database from 'better-sqlite3';
+import { addressKey } from '../../core/address.ts';
+import { acceptedEvent, type EventMessage } from '../../core/event.ts';
+import type { MessageId } from '../../core/ids.ts';
+import type { IdempotencyClaim, RejectedMessage } from '../store.ts';
+import type { WriterCalls } from './calls.ts';
+import type { EventLog } from './event-log.ts';
+import { createMessageInsert, laneOf } from './message-row.ts';
+
+/** Makes `accept` and `reject` over `db`. */
+export function createAccept(db: Database.Database, events: EventLog): Pick<WriterCalls, 'accept' | 'reject'> {
+  const claimKey = db.prepare<[string, string, MessageId, number, number]>(`
+    INSERT INTO idempotency (scope, key, message_id, expires_at) VALUES (?, ?, ?, ?)
+    ON CONFLICT (scope, key) DO UPDATE SET message_id = excluded.message_id, expires_at = excluded.expires_at
+      WHERE idempotency.expires_at <= ?`);
+  const keyOwner = db
+    .prepare<[string, string], MessageId>('SELECT message_id FROM idempotency WHERE scope = ? AND key = ?')
+    .pluck();
+  const insertMessage = createMessageInsert(db);
+  const insertContent = db.prepare<[number, Uint8Array]>('INSERT INTO contents (mid, bytes) VALUES (?, ?)');
+  const insertDelivery = db.prepare<(string | number | null)[]>(`
+    INSERT INTO deliveries (id, mid, recipient, recipient_key, dsn, state, rule, rule_reason, via, route, priority, due_at,
+      deadline, updated_at)
+    VALUES (?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?)`);
+
+  /** The message that owns the key already, or null when it is now `messageId`'s. */
+  function ownerOf(claim: IdempotencyClaim, messageId: MessageId, now: number): MessageId | null {
+    const { changes } = claimKey.run(claim.scope, claim.key, messageId, claim.expiresAt, now);
+    return changes > 0 ? null : (keyOwner.get(claim.scope, claim.key) ?? null);
+  }
+
+  return {
+    accept({ record, deliveries, idempotency }, content) {
+      if (idempotency !== null) {
+        const owner = ownerOf(idempotency, record.id, record.acceptedAt);
+        if (owner !== null) return { kind: 'duplicate', messageId: owner };
+      }
+      const mid = insertMessage(record);
+      insertContent.run(mid, content);
+      for (const delivery of deliveries) {
+        const recipientKey = addressKey(delivery.recipient);
+        insertDelivery.run(
+          delivery.id,
+          mid,
+          delivery.recipient,
+          recipientKey,
+          delivery.dsn === null ? null : JSON.stringify(delivery.dsn),
+          delivery.rule,
+          delivery.ruleReason,
+          JSON.stringify(delivery.via),
+          delivery.route,
+          laneOf(record.priority),
+          record.acceptedAt,
+          record.deadline,
+          record.acceptedAt,
+        );
+        events.append('message.accepted', record.acceptedAt, acceptedEvent(record, delivery), recipientKey);
+      }
+      return { kind: 'accepted' };
+    },
+
+    reject(rejected) {
+      const { refusal } = rejected;
+      const data = {
+        message: rejectedEventMessage(rejected),
+        reason: refusal.reason,
+        refusal: { code: refusal.code, enhanced: refusal.enhanced, text: refusal.text },
+      };
+      for (const recipient of rejected.recipients) {
+        const delivery = { id: null, recipient, state: 'rejected', attempts: 0 } as const;
+        events.append('message.rejected', rejected.at, { ...data, delivery }, addressKey(recipient));
+      }
+      // Refused before any recipient was named: still worth one event.
+      if (rejected.recipients.length === 0) events.append('message.rejected', rejected.at, data, null);
+      return null;
+    },
+  };
+}
+
+/** What is known of a message that was never taken in. */
+function rejectedEventMessage(rejected: RejectedMessage): EventMessage {
+  return {
+    id: rejected.id,
+    message_id: rejected.headerMessageId,
+    tag: rejected.tag,
+    tag_source: rejected.tag === null ? 'none' : 'unknown',
+    flow: null,
+    metadata: {},
+    priority: 'unknown',
+    credential: rejected.credential,
+    rule: rejected.rule,
+    accepted_at: null,
+    deadline: null,
+  };
+}

@@ -1,0 +1,122 @@
+/**
+ * What can be asked of the writing and of the reading connection, as plain synchronous functions.
+ *
+ * These run next to SQLite, in a thread of their own; `open.ts` offers them to the relay as the slices of `Store`. Every
+ * value is JSON, but for message content, which is a top-level argument or result and travels as bytes (`wire.ts`).
+ */
+import type { RelayErrorCode } from '../../core/errors.ts';
+import type { DeliveryId, MessageId } from '../../core/ids.ts';
+import type { Outcome } from '../../core/outcome.ts';
+import type {
+  AcceptResult,
+  ClaimRequest,
+  HistoryStore,
+  Lease,
+  NewMessage,
+  OperatorResult,
+  QueueFigures,
+  RejectedMessage,
+  Settlement,
+} from '../store.ts';
+import type { Trouble } from './trouble.ts';
+
+/** What of a lease the store needs to know it again. */
+export type LeaseTicket = Pick<Lease, 'deliveryId' | 'token' | 'route'>;
+
+export interface DueTimes {
+  readonly routes: readonly (readonly [route: string, dueAt: number])[];
+  readonly nextDeadline: number | null;
+  readonly nextLeaseEnd: number | null;
+}
+
+export type CheckpointMode = 'PASSIVE' | 'RESTART' | 'TRUNCATE';
+
+/** Frames in the write-ahead log, and how many of them are in the database file already. */
+export interface WalState {
+  readonly frames: number;
+  readonly folded: number;
+}
+
+export interface WriterCalls {
+  /** First of all: a new epoch of lease tokens. `voidLeases`: no other process can hold a lease, so all have run out. */
+  begin(voidLeases: boolean): null;
+  accept(message: Omit<NewMessage, 'content'>, content: Uint8Array): AcceptResult;
+  reject(message: RejectedMessage): null;
+  claim(requests: readonly ClaimRequest[], now: number, leaseMs: number): readonly Lease[];
+  renew(lease: LeaseTicket, leaseUntil: number): 'kept' | 'lost';
+  settle(lease: LeaseTicket, outcome: Outcome, settlement: Settlement, now: number): 'settled' | 'lost';
+  release(lease: LeaseTicket, dueAt: number, now: number): 'released' | 'lost';
+  reclaimExpired(now: number, crashLimit: number, limit: number): number;
+  expireDue(now: number, limit: number): number;
+  reroute(routes: readonly string[], fallback: string, limit: number): number;
+  nextDue(): DueTimes;
+  content(messageId: MessageId): Uint8Array | null;
+  retryNow(target: MessageId | DeliveryId, now: number): OperatorResult;
+  cancel(target: MessageId | DeliveryId, now: number, reason: string): OperatorResult;
+  dropContent(settledBefore: number, sandboxBefore: number, limit: number): number;
+  dropHistory(before: number, now: number, limit: number): number;
+  /** A small durable write. */
+  probe(now: number): null;
+  /** Changes when another connection has committed. */
+  dataVersion(): number;
+  checkpoint(mode: CheckpointMode): WalState;
+}
+
+/** The methods of `HistoryStore`, without the waiting. */
+type Now<T> = { readonly [K in keyof T]: T[K] extends (...args: infer A) => Promise<infer R> ? (...args: A) => R : never };
+
+export interface ReaderCalls extends Now<HistoryStore> {
+  figures(): QueueFigures;
+  /** Folds the write-ahead log on a connection of its own, so that commits go on meanwhile. */
+  checkpoint(mode: CheckpointMode): WalState;
+}
+
+/** One call on its way: the name of a function and its arguments. */
+export interface Call {
+  readonly name: string;
+  readonly args: readonly unknown[];
+}
+
+export type CallResult =
+  | { readonly ok: true; readonly value: unknown }
+  /** `code` null: a bug, not the environment. */
+  | { readonly ok: false; readonly code: RelayErrorCode | null; readonly message: string };
+
+export interface Reply {
+  /** One per call, in order. */
+  readonly results: readonly CallResult[];
+  /** Milliseconds from the start of the batch to the end of its commit. */
+  readonly ms: number;
+  /** Calls that wrote; 0: nothing was committed. */
+  readonly writes: number;
+  readonly trouble: Trouble | null;
+  readonly wal: WalState;
+}
+
+/** Runs calls against one connection. */
+export interface Engine {
+  run(calls: readonly Call[]): Reply;
+  close(): void;
+}
+
+/** The way to an engine, wherever it runs. Rejects with a `RelayError` when the engine is gone. */
+export interface Host {
+  send(calls: readonly Call[]): Promise<Reply>;
+  /** Lets the engine finish what it has, and closes it. */
+  stop(): Promise<void>;
+}
+
+/**
+ * How a call is to be run: `read` needs no commit; `write` needs one; `intake` brings new mail, which is refused first when
+ * the disk is full; `alone` cannot run inside a transaction.
+ */
+export type Access = 'read' | 'write' | 'intake' | 'alone';
+
+/** The functions of `C`, each with its way of running. */
+export type Procedures<C> = { readonly [K in keyof C]: { readonly access: Access; readonly run: C[K] } };
+
+/** A procedure without its types, for the engine that dispatches by name. */
+export interface Procedure {
+  readonly access: Access;
+  run(...args: readonly unknown[]): unknown;
+}

@@ -1,0 +1,58 @@
+/**
+ * After an interruption: the epoch of this opening, and the leases that nobody works on any more.
+ *
+ * A lease that ran out, or whose relay died, may have come as far as its final dot: the attempt is recorded as `uncertain`.
+ */
+import type Database from 'better-sqlite3';
+import type { Outcome } from '../../core/outcome.ts';
+import type { WriterCalls } from './calls.ts';
+import { type DeliveryRow, type Mover, selectDelivery } from './moves.ts';
+
+const INTERRUPTED: Outcome = {
+  kind: 'uncertain',
+  cause: 'local',
+  stage: 'dot',
+  nextHop: null,
+  tls: null,
+  code: null,
+  enhanced: null,
+  response: 'the relay stopped during this attempt; whether the next hop has the message is not known',
+  timings: {},
+};
+
+/**
+ * Begins a new epoch and returns its number. `voidLeases`: this process is known to be the only one, so every lease that
+ * stands is a dead one's and counts as run out.
+ */
+export function beginEpoch(db: Database.Database, voidLeases: boolean): number {
+  const begin = db.transaction((): number => {
+    const epoch = db
+      .prepare<[], number>('UPDATE relay SET epoch = epoch + 1 WHERE only_row = 1 RETURNING epoch')
+      .pluck()
+      .get();
+    if (voidLeases) db.prepare('UPDATE deliveries SET lease_until = 0 WHERE lease_until IS NOT NULL').run();
+    return epoch ?? 0;
+  });
+  return begin.immediate();
+}
+
+/** Makes `reclaimExpired` over `db`. */
+export function createReclaim(db: Database.Database, move: Mover): WriterCalls['reclaimExpired'] {
+  const expired = db.prepare<[number, number], DeliveryRow>(
+    `${selectDelivery('deliveries_lease', 'd.lease_until < ?')} ORDER BY d.lease_until LIMIT ?`,
+  );
+  return (now, crashLimit, limit) => {
+    const rows = expired.all(now, limit);
+    for (const row of rows) {
+      const crashes = row.crashes + 1;
+      const attempt = { route: row.route, startedAt: row.leased_at ?? now, outcome: INTERRUPTED };
+      if (crashes >= crashLimit) {
+        const reason = `the relay stopped ${crashes} times while it worked on this delivery`;
+        move(row, { to: 'quarantined', crashes, attempt, reason }, now);
+      } else {
+        move(row, { to: 'deferred', dueAt: now, route: row.route, crashes, attempt }, now);
+      }
+    }
+    return rows.length;
+  };
+}

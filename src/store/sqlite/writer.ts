@@ -1,0 +1,88 @@
+/** Everything that the writing connection can do, assembled; `engine.ts` runs it in transactions. */
+import type Database from 'better-sqlite3';
+import type { MessageId } from '../../core/ids.ts';
+import { createAccept } from './accept.ts';
+import type { CheckpointMode, Procedures, WalState, WriterCalls } from './calls.ts';
+import { createNextDue } from './due.ts';
+import { createEventLog } from './event-log.ts';
+import { createExpire } from './expire.ts';
+import { createLeases } from './lease.ts';
+import { createMover } from './moves.ts';
+import { createOperate } from './operate.ts';
+import { beginEpoch, createReclaim } from './reclaim.ts';
+import { createReroute } from './reroute.ts';
+import { createUpkeep } from './upkeep.ts';
+
+/** Makes the writing procedures of `db`; statements are prepared once, here. */
+export function createWriter(db: Database.Database, dropContentWhenSettled: boolean): Procedures<WriterCalls> {
+  const events = createEventLog(db);
+  const move = createMover(db, events, dropContentWhenSettled);
+  const { accept, reject } = createAccept(db, events);
+  let epoch = 0;
+  const { claim, renew, settle, release } = createLeases(db, move, () => epoch);
+  const { retryNow, cancel } = createOperate(db, move);
+  const { dropContent, dropHistory } = createUpkeep(db);
+  const content = createContentRead(db);
+  const probe = db.prepare<[number]>('UPDATE relay SET probed_at = ? WHERE only_row = 1');
+  const dataVersion = db.prepare<[], number>('PRAGMA data_version').pluck();
+
+  return {
+    begin: {
+      access: 'alone',
+      run(voidLeases) {
+        epoch = beginEpoch(db, voidLeases);
+        return null;
+      },
+    },
+    accept: { access: 'intake', run: accept },
+    reject: { access: 'intake', run: reject },
+    claim: { access: 'write', run: claim },
+    renew: { access: 'write', run: renew },
+    settle: { access: 'write', run: settle },
+    release: { access: 'write', run: release },
+    reclaimExpired: { access: 'write', run: createReclaim(db, move) },
+    expireDue: { access: 'write', run: createExpire(db, move) },
+    reroute: { access: 'write', run: createReroute(db) },
+    nextDue: { access: 'read', run: createNextDue(db) },
+    content: { access: 'read', run: content },
+    retryNow: { access: 'write', run: retryNow },
+    cancel: { access: 'write', run: cancel },
+    dropContent: { access: 'write', run: dropContent },
+    dropHistory: { access: 'write', run: dropHistory },
+    probe: {
+      access: 'intake',
+      run(now) {
+        probe.run(now);
+        return null;
+      },
+    },
+    dataVersion: { access: 'read', run: () => dataVersion.get() ?? 0 },
+    checkpoint: { access: 'alone', run: (mode) => checkpoint(db, mode) },
+  };
+}
+
+/** Reads the bytes of a message, or null when they are gone. */
+export function createContentRead(db: Database.Database): (id: MessageId) => Uint8Array | null {
+  const read = db
+    .prepare<[MessageId], Uint8Array>(
+      'SELECT bytes FROM messages m CROSS JOIN contents c ON c.mid = m.mid WHERE m.id = ?',
+    )
+    .pluck();
+  return (id) => read.get(id) ?? null;
+}
+
+/** Moves frames of the write-ahead log into the database file, as far as `mode` asks and readers let it. */
+export function checkpoint(db: Database.Database, mode: CheckpointMode): WalState {
+  return readWal(db.prepare(`PRAGMA wal_checkpoint(${mode})`).raw().get());
+}
+
+/** Looks at the write-ahead log without moving anything; an in-memory database has none. */
+export function createWalLook(db: Database.Database): () => WalState {
+  const look = db.prepare('PRAGMA wal_checkpoint(NOOP)').raw();
+  return () => readWal(look.get());
+}
+
+function readWal(row: unknown): WalState {
+  const [, frames, folded]: readonly unknown[] = Array.isArray(row) ? row : [];
+  return { frames: Math.max(Number(frames ?? 0), 0), folded: Math.max(Number(folded ?? 0), 0) };
+}

@@ -1,0 +1,171 @@
+/**
+ * `npm run bench`: the relay side by side with its peers, on this machine, in one run.
+ *
+ * Load, sinks and servers share the machine, and its speed drifts: the contestants take turns, in every round another one
+ * first, and the ratios within a run are what counts. Options: `--quick` (short runs, for a look), `--only NAME,NAME` (parts
+ * of contestants' names), `--rounds N`. Writes bench/latest.json. Ends with 1 when a run had to be thrown away.
+ */
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, release, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type Contestant, makeDkimKey, makeFolder, type Running } from './contestant.ts';
+import { haraka } from './haraka.ts';
+import type { Mode } from './load.ts';
+import { type Bench, type Latency, measureLatency, measureThroughput, type Throughput } from './measure.ts';
+import { postfix } from './postfix.ts';
+import { relay } from './relay.ts';
+import { startCapturingSink, startCountingSink } from './sinks.ts';
+import { describe, type LatencyRow, type Report, type ThroughputRow } from './table.ts';
+
+const MODES: readonly Mode[] = [
+  { name: '10 connections kept', connections: 10, kept: true },
+  { name: '50 connections kept', connections: 50, kept: true },
+  { name: 'a connection per mail, 10 at a time', connections: 10, kept: false },
+];
+const WARM_UP_MESSAGES = 1_000;
+
+const { values: options } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    rounds: { type: 'string', default: '3' },
+  },
+});
+const settings = {
+  rounds: Number(options.rounds),
+  secondsPerRun: options.quick ? 2 : 8,
+  idleMails: options.quick ? 50 : 300,
+};
+const root = join(import.meta.dirname, '..', '..');
+const dir = mkdtempSync(join(tmpdir(), 'leadpush-bench-'));
+makeFolder(dir);
+
+interface Player {
+  readonly contestant: Contestant;
+  readonly running: Running;
+  readonly throughput: Map<Mode, Throughput[]>;
+  latency: Latency | null;
+}
+
+const thrownAway: string[] = [];
+const absent: Record<string, string> = {};
+const players: Player[] = [];
+const closing: (() => Promise<void>)[] = [];
+
+/** The figure of one run, or null when it is not to be used; then the reason is kept. */
+async function attempt<T>(what: string, run: () => Promise<T>): Promise<T | null> {
+  process.stderr.write(`${what} ...\n`);
+  try {
+    return await run();
+  } catch (error) {
+    thrownAway.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+    process.stderr.write(`  thrown away: ${thrownAway.at(-1)}\n`);
+    return null;
+  }
+}
+
+async function runAll(): Promise<void> {
+  const bulk = await startCountingSink(dir);
+  closing.push(() => bulk.stop());
+  const samples = await startCapturingSink();
+  closing.push(() => samples.stop());
+  const bench: Bench = { bulk, samples, dkim: makeDkimKey(dir) };
+
+  for (const contestant of [relay, postfix, haraka]) {
+    if (
+      options.only !== undefined &&
+      !options.only.split(',').some((part) => contestant.name.toLowerCase().includes(part.toLowerCase()))
+    )
+      continue;
+    const reason = contestant.absent();
+    if (reason !== null) {
+      absent[contestant.name] = reason;
+      continue;
+    }
+    const home = makeFolder(dir, `home-${players.length}`);
+    const place = { dir: home, dkim: bench.dkim, bulkPort: bulk.port, samplePort: samples.port };
+    const running = await attempt(`start ${contestant.name}`, () => contestant.start(place));
+    if (running === null) continue;
+    closing.push(() => running.stop());
+    players.push({ contestant, running, throughput: new Map(), latency: null });
+  }
+
+  for (const mode of MODES) await runMode(bench, mode);
+  for (const player of players) {
+    player.latency = await attempt(`${player.contestant.name}, idle`, () =>
+      measureLatency(bench, player.running, settings.idleMails),
+    );
+  }
+}
+
+/** Warms each contestant up, which also tells how many mails fill a run, then the rounds, each starting with another one. */
+async function runMode(bench: Bench, mode: Mode): Promise<void> {
+  const sizes = new Map<Player, number>();
+  for (const player of players) {
+    const warmUp = await attempt(`${mode.name}, ${player.contestant.name}, warm-up`, () =>
+      measureThroughput(bench, player.running, mode, WARM_UP_MESSAGES),
+    );
+    if (warmUp !== null) sizes.set(player, Math.ceil((warmUp.perSecond * settings.secondsPerRun) / 100) * 100);
+  }
+  for (let round = 0; round < settings.rounds; round++) {
+    const order = players.map((_, index) => players[(index + round) % players.length]);
+    for (const player of order) {
+      const size = player === undefined ? undefined : sizes.get(player);
+      if (player === undefined || size === undefined) continue;
+      const figure = await attempt(`${mode.name}, ${player.contestant.name}, round ${round + 1}`, () =>
+        measureThroughput(bench, player.running, mode, size),
+      );
+      if (figure !== null) player.throughput.set(mode, [...(player.throughput.get(mode) ?? []), figure]);
+    }
+  }
+}
+
+function report(): Report {
+  const throughput: ThroughputRow[] = MODES.flatMap((mode) =>
+    players.map((player) => ({
+      mode: mode.name,
+      contestant: player.contestant.name,
+      rounds: player.throughput.get(mode) ?? [],
+    })),
+  );
+  const latency: LatencyRow[] = players.flatMap((player) =>
+    player.latency === null ? [] : [{ contestant: player.contestant.name, figures: player.latency }],
+  );
+  return {
+    at: new Date().toISOString(),
+    machine: `${cpus().length} x ${cpus()[0]?.model ?? 'unknown processor'}, Linux ${release()}, Node ${process.version}`,
+    settings,
+    about: Object.fromEntries(players.map((player) => [player.contestant.name, player.running.about])),
+    absent,
+    throughput,
+    latency,
+    thrownAway,
+  };
+}
+
+const tools = ['/usr/sbin/smtp-source', '/usr/sbin/smtp-sink'].filter((tool) => !existsSync(tool));
+if (tools.length > 0) {
+  console.error(`The benchmark needs ${tools.join(' and ')}: install Debian's package postfix.`);
+  process.exit(1);
+}
+let closed: Promise<void> | null = null;
+const close = (): Promise<void> => {
+  closed ??= (async () => {
+    for (const end of closing.reverse()) await end();
+    rmSync(dir, { recursive: true, force: true });
+  })();
+  return closed;
+};
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => void close().then(() => process.exit(130)));
+try {
+  await runAll();
+} finally {
+  await close();
+}
+const result = report();
+mkdirSync(join(root, 'bench'), { recursive: true });
+writeFileSync(join(root, 'bench', 'latest.json'), `${JSON.stringify(result, null, 2)}\n`);
+console.log(describe(result, relay.name, postfix.name));
+process.exitCode = thrownAway.length > 0 ? 1 : 0;

@@ -1,0 +1,121 @@
+/** A listener on a free port of loopback in front of an intake that records what it is given. */
+import { hashPassword, parseScryptHash } from '../../src/config/scrypt-hash.ts';
+import type { CredentialConfig, ListenerTls } from '../../src/config/types.ts';
+import { createIds } from '../../src/core/ids.ts';
+import { type Refusal, refuse } from '../../src/core/refusal.ts';
+import { type Clock, systemClock } from '../../src/core/time.ts';
+import { ensureSelfSigned } from '../../src/intake/certificate.ts';
+import { type CredentialCheck, createCredentialCheck } from '../../src/intake/credentials.ts';
+import { createNetworks } from '../../src/intake/networks.ts';
+import { hasBadLineEnds } from '../../src/intake/smtp-content.ts';
+import type { TlsMaterial } from '../../src/intake/smtp-door.ts';
+import { type ConnectionLimits, createConnectionLimits } from '../../src/intake/smtp-limits.ts';
+import { createSmtpListener, type SmtpListener } from '../../src/intake/smtp-listener.ts';
+import type { SmtpSettings } from '../../src/intake/smtp-settings.ts';
+import type { Accepted, Intake, Submission } from '../../src/intake/submission.ts';
+import type { Log, LogFields } from '../../src/telemetry/log.ts';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export interface LogLine {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly fields: LogFields;
+  readonly text: string;
+}
+
+export interface Rig {
+  readonly listener: SmtpListener;
+  readonly port: number;
+  readonly settings: { -readonly [K in keyof SmtpSettings]: SmtpSettings[K] };
+  readonly submissions: Submission[];
+  readonly lines: LogLine[];
+  readonly metrics: string[];
+  readonly limits: ConnectionLimits;
+}
+
+export interface RigOptions {
+  readonly tls?: ListenerTls;
+  readonly settings?: Partial<SmtpSettings>;
+  readonly credentials?: readonly CredentialConfig[];
+  readonly check?: CredentialCheck;
+  readonly clock?: Clock;
+  readonly limits?: ConnectionLimits;
+  readonly intake?: Partial<Intake>;
+  readonly host?: string;
+}
+
+/** A log that keeps its lines. */
+export function createMemoryLog(): Log & { readonly lines: LogLine[] } {
+  const lines: LogLine[] = [];
+  const at = (level: LogLine['level']) => (fields: LogFields, text: string) => void lines.push({ level, fields, text });
+  return { lines, debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+}
+
+/** A credential with a cheap hash of `password`. */
+export async function credentialFor(
+  username: string,
+  password: string,
+  more: Partial<CredentialConfig> = {},
+): Promise<CredentialConfig> {
+  const parsed = parseScryptHash(await hashPassword(password));
+  if (parsed.kind !== 'hash') throw new Error(parsed.reason);
+  return { username, password: parsed.hash, from: [], networks: [], tag: null, headers: { allow: 'all' }, ...more };
+}
+
+let material: Promise<TlsMaterial> | null = null;
+
+/** One self-signed certificate for all tests of a file. */
+export function testCertificate(): Promise<TlsMaterial> {
+  material ??= mkdtemp(join(tmpdir(), 'relay-tls-')).then((dir) => ensureSelfSigned(dir, 'relay.test', systemClock));
+  return material;
+}
+
+/** Starts a listener; `host` is trusted unless `settings.trusted` says otherwise. */
+export async function startRig(options: RigOptions = {}): Promise<Rig> {
+  const { tls = 'starttls', clock = systemClock, credentials = [], host = '127.0.0.1' } = options;
+  const submissions: Submission[] = [];
+  const metrics: string[] = [];
+  const log = createMemoryLog();
+  const ids = createIds(clock);
+  const settings = {
+    hostname: 'relay.test',
+    maxMessageBytes: 1_000_000,
+    maxRecipients: 100,
+    maxConnections: 1000,
+    maxConnectionsPerIp: 1000,
+    trusted: createNetworks(['127.0.0.0/8', '::1/128']),
+    hasCredentials: credentials.length > 0,
+    ...options.settings,
+  };
+  const limits = options.limits ?? createConnectionLimits(() => settings);
+  const listener = createSmtpListener({
+    listener: { host, port: 0, tls },
+    settings: () => settings,
+    credentials: options.check ?? createCredentialCheck({ credentials: () => credentials, clock, log }),
+    intake: {
+      ready: () => null,
+      checkSender: () => null,
+      accept(submission): Promise<Accepted | Refusal> {
+        submissions.push(submission);
+        return Promise.resolve(
+          hasBadLineEnds(submission.content)
+            ? refuse(550, '5.6.0', 'Bare CR, LF or NUL in the message')
+            : { kind: 'accepted', id: ids.message() },
+        );
+      },
+      ...options.intake,
+    },
+    tls: tls === 'none' ? null : await testCertificate(),
+    clock,
+    log,
+    limits,
+    metrics: {
+      connection: (name, mode) => void metrics.push(`connection ${name} ${mode}`),
+      authFailure: (reason) => void metrics.push(`auth ${reason}`),
+      refused: (reason) => void metrics.push(`refused ${reason}`),
+    },
+  });
+  await listener.start();
+  return { listener, port: listener.address.port, settings, submissions, lines: log.lines, metrics, limits };
+}
