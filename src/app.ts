@@ -63,8 +63,7 @@ interface Settings {
 
 /** Starts a relay; rejects with a `RelayError` (`config`, `key`, `store-open`, `listen`) and leaves nothing running. */
 export async function startRelay(options: RelayOptions): Promise<Relay> {
-  const { clock, env } = options;
-  const config = await readConfig(options.configFile, env);
+  const config = await readConfig(options.configFile, options.env);
   const { log, stop: stopLog } = createPinoLog(config.log);
   const undo: (() => Promise<void>)[] = [stopLog];
   try {
@@ -93,7 +92,6 @@ async function start(
   const store = await openSqliteStore({
     file: path.join(config.dataDir, 'relay.db'),
     clock,
-    ids,
     dropContentWhenSettled: config.retention.contentMs === 0,
     exclusive: true,
   });

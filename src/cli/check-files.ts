@@ -1,6 +1,7 @@
 /** What `check` asks of files and folders: are they there, may we use them, and may others read what is secret. */
 import { X509Certificate, createPrivateKey } from 'node:crypto';
-import { access, constants, readFile, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { errorCode, errorText } from '../core/errors.ts';
 import type { CheckResult } from './check.ts';
@@ -64,11 +65,11 @@ export async function checkDataFolder(folder: string): Promise<readonly CheckRes
   const mode = await modeOf(folder);
   if (mode === null) {
     const parent = await nearestFolder(folder);
-    return (await mayWrite(parent))
+    return isFolder(await modeOf(parent)) && (await mayWrite(parent))
       ? [{ level: 'ok', about, message: `${folder} will be made at the first start`, hint: '' }]
       : [{ level: 'error', about, message: `${folder} cannot be made: ${parent} cannot be written`, hint }];
   }
-  if (!(await mayWrite(folder))) return [{ level: 'error', about, message: `${folder} cannot be written`, hint }];
+  if (!isFolder(mode) || !(await mayWrite(folder))) return [{ level: 'error', about, message: `${folder} cannot be written`, hint }];
   const results: CheckResult[] = [{ level: 'ok', about, message: `${folder} can be written`, hint: '' }];
   if ((mode & 0o007) !== 0) {
     const message = `${folder} is open to every user of this machine`;
@@ -86,14 +87,18 @@ export async function checkLogFile(file: string): Promise<readonly CheckResult[]
   return [{ level: 'error', about: 'log', message: `${file} cannot be written`, hint }];
 }
 
-/** Permission bits, or null when there is no such file. Throws for every other trouble. */
+/** Kind and permission bits, or null when there is no such file or we cannot come near it. */
 async function modeOf(file: string): Promise<number | null> {
   try {
     return (await stat(file)).mode;
   } catch (error) {
-    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'EACCES') return null;
+    if (['ENOENT', 'ENOTDIR', 'EACCES'].includes(errorCode(error) ?? '')) return null;
     throw error;
   }
+}
+
+function isFolder(mode: number | null): boolean {
+  return mode !== null && (mode & constants.S_IFMT) === constants.S_IFDIR;
 }
 
 async function nearestFolder(folder: string): Promise<string> {

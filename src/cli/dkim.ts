@@ -1,8 +1,8 @@
 /**
  * `dkim`: makes signing keys and prints the DNS records that publish them.
  *
- * A private key is written once, with mode 0600, never over a file that is there, and never printed. The record is
- * printed on its own lines on standard output, ready for a zone file; what to do with it goes to standard error.
+ * A private key is written once, with mode 0600, never over a file that is there, and never printed. The record goes to
+ * standard output alone, ready for a zone file (or as JSON); what to do with it goes to standard error.
  */
 import { chmod, mkdir, open, readFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -11,7 +11,7 @@ import { type Command, Option } from 'commander';
 import { errorCode, errorText, RelayError } from '../core/errors.ts';
 import { type DnsRecord, dnsRecord, generateDkimKey } from '../signing/generate.ts';
 import { jsonLine } from '../telemetry/json-line.ts';
-import type { CliIo, GlobalOptions } from './io.ts';
+import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
 import { loadSettings } from './settings.ts';
 
 interface GenerateOptions extends GlobalOptions {
@@ -130,8 +130,8 @@ async function readKey(file: string): Promise<string> {
 }
 
 function printRecord(io: CliIo, options: GlobalOptions, record: DnsRecord): Promise<void> {
-  if (options.json === true) return io.stdout.write(`${jsonLine({ name: record.name, type: 'TXT', value: record.value })}\n`);
-  return io.stdout.write(`${record.zoneLine}\n`);
+  const { name, value, zoneLine } = record;
+  return io.stdout.write(wantsJson(io, options) ? `${jsonLine({ name, type: 'TXT', value, zone: zoneLine })}\n` : `${zoneLine}\n`);
 }
 
 /** A domain or selector in lower case as A-labels; throws a `RelayError` (`usage`) when it is not made of DNS labels. */

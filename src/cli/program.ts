@@ -25,7 +25,7 @@ import { tailCommand } from './tail.ts';
 import { traceCommand } from './trace.ts';
 
 /** The way each command adds itself. */
-export type RegisterCommand = (program: Command, io: CliIo) => void;
+type RegisterCommand = (program: Command, io: CliIo) => void;
 
 const COMMANDS: readonly RegisterCommand[] = [
   serveCommand,
@@ -81,7 +81,7 @@ export function buildProgram(io: CliIo, written: Promise<void>[] = []): Command 
 }
 
 /** The version in package.json. Holds from `src/cli` and from `dist/cli` alike. */
-export function packageVersion(): string {
+function packageVersion(): string {
   const file = path.join(import.meta.dirname, '..', '..', 'package.json');
   return z.object({ version: z.string() }).parse(JSON.parse(readFileSync(file, 'utf8'))).version;
 }

@@ -65,7 +65,7 @@ export function sendCommand(program: Command, io: CliIo): void {
     .option('--header <name: value>', 'a further header; may be repeated', collectHeader, [])
     .option('--username <name>', 'log in with this credential')
     .option('--password <password>', 'its password; better in LEADPUSH_PASSWORD, where ps does not show it')
-    .addOption(new Option('--tls <mode>', 'auto: STARTTLS where it is offered').choices(TLS_WISHES).default('auto'))
+    .addOption(new Option('--tls <mode>', 'auto: STARTTLS; on loopback only where it is offered').choices(TLS_WISHES).default('auto'))
     .option('--host <host>', 'another host than the first listener of the config')
     .option('--port <port>', 'another port than the first listener of the config', portOption)
     .action(async (_options: unknown, command: Command) => {
@@ -79,7 +79,8 @@ async function send(io: CliIo, options: SendOptions): Promise<void> {
     host: target.host,
     port: target.port,
     secure: target.tls === 'implicit',
-    requireTLS: target.tls === 'starttls',
+    // A password, or a reset link, does not cross a network in clear because STARTTLS was not offered.
+    requireTLS: target.tls === 'starttls' || (target.tls === 'auto' && !isLoopback(target.host)),
     ignoreTLS: target.tls === 'none',
     tls: { rejectUnauthorized: !isLoopback(target.host) },
     connectionTimeout: TIMEOUT_MS,

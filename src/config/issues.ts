@@ -25,22 +25,33 @@ function toFinding(issue: Issue, path: Path, source: Source): Finding {
     case 'custom': {
       const note = readNote(issue.params);
       const about = note.subject === 'key' ? 'key' : 'value';
-      return source.finding(path, `${subject(note, issue.message, path, source)} ${issue.message}`, hint(note, path, source), about);
+      return source.finding(
+        path,
+        `${subject(note, issue.message, path, source)} ${issue.message}`,
+        hint(note, path, source),
+        about,
+      );
     }
     case 'invalid_type': {
       const wanted = issue.expected === 'array' ? 'a list' : 'a mapping';
-      const example = issue.expected === 'array' ? '`[a, b]`, or lines that start with `- `' : '`{ key: value }`, or indented lines';
+      const example =
+        issue.expected === 'array' ? '`[a, b]`, or lines that start with `- `' : '`{ key: value }`, or indented lines';
       if (!source.has(path)) return source.finding(path, 'the key is missing', `write ${wanted}: ${example}`);
       const written = source.written(path);
-      const found = written === null || written === '' ? 'the value' : quoted(written);
-      return source.finding(path, `${found} is not ${wanted}`, `write ${wanted}: ${example}`);
+      const empty = written === '';
+      const found = written === null || empty ? 'the value' : quoted(written);
+      return source.finding(path, `${found} is ${empty ? 'empty' : `not ${wanted}`}`, `write ${wanted}: ${example}`);
     }
     case 'invalid_union': {
       const words = 'options' in issue ? (issue.options ?? []).map(String) : [];
       const known = `write one of ${words.join(', ')}`;
       if (!source.has(path)) return source.finding(path, 'the key is missing', known);
       const written = source.written(path) ?? '';
-      return source.finding(path, `${quoted(written)} is not one of the known words`, didYouMean(written, words, known));
+      return source.finding(
+        path,
+        `${quoted(written)} is not one of the known words`,
+        didYouMean(written, words, known),
+      );
     }
     case 'invalid_key': {
       const note = readNote(issue.issues[0]?.code === 'custom' ? issue.issues[0].params : undefined);

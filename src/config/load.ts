@@ -48,9 +48,11 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv): ConfigResult {
   const issues = parsed.success ? [] : issueFindings(parsed.error.issues, source);
   const report = createReport(source);
   const reader = createReader(source);
-  checkNames(reader, source, report);
-  checkExposure(reader, source, files, report);
-  checkSense(reader, source, report);
+  if (reader.isMapping([]) || source.data === null) {
+    checkNames(reader, source, report);
+    checkExposure(reader, source, files, report);
+    checkSense(reader, source, report);
+  }
 
   const findings = inFileOrder([...source.findings, ...available.findings, ...issues, ...report.errors]);
   if (findings.length === 0 && parsed.success) {

@@ -13,6 +13,8 @@ const DOMAIN_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 /** Host names in private networks have underscores although RFC 1123 has none (`my_smtp` in a compose file). */
 const HOST_LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
 const MAX_NAME_CHARS = 253;
+/** The first 96 bits of `::ffff:0:0/96` (RFC 4291, section 2.5.5.2). */
+const MAPPED_IPV4: readonly number[] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
 
 /** `text` in lower case as A-labels (RFC 5890), or null when it is not a domain name. */
 export function parseDomain(text: string): string | null {
@@ -43,7 +45,12 @@ function parseName(text: string, label: RegExp): string | null {
 }
 
 export type ParsedNetwork =
-  | { readonly kind: 'network'; readonly cidr: string; readonly family: 4 | 6; readonly prefix: number }
+  | {
+      readonly kind: 'network';
+      readonly cidr: string;
+      /** Larger than anybody's own network: a /7 of IPv4 addresses, a /6 of IPv6 ones, or more. */
+      readonly isPublic: boolean;
+    }
   | { readonly kind: 'malformed' }
   /** Bits are set behind the prefix: `10.0.0.1/8`. Whether the address or the prefix is wrong cannot be known. */
   | { readonly kind: 'host-bits' };
@@ -60,12 +67,20 @@ export function parseNetwork(text: string): ParsedNetwork {
   for (let bit = prefix; bit < bits; bit++) {
     if (((octets[bit >> 3] ?? 0) & (0x80 >> (bit & 7))) !== 0) return { kind: 'host-bits' };
   }
-  return {
-    kind: 'network',
-    cidr: `${address.toLowerCase()}/${prefix}`,
-    family: octets.length === 4 ? 4 : 6,
-    prefix,
-  };
+  return { kind: 'network', cidr: `${address.toLowerCase()}/${prefix}`, isPublic: isPublic(octets, prefix) };
+}
+
+/** 10.0.0.0/8 and fc00::/7 are the largest networks that are meant for private use (RFC 1918, RFC 4193). */
+function isPublic(octets: readonly number[], prefix: number): boolean {
+  if (octets.length === 4) return prefix < 8;
+  if (prefix < 7) return true;
+  // IPv4 clients may show as `::ffff:192.0.2.1`: a network that holds such addresses counts by how many.
+  const shared = Math.min(prefix, 96);
+  const holdsIpv4 = MAPPED_IPV4.every((octet, index) => {
+    const mask = 0xff00 >> Math.min(Math.max(shared - index * 8, 0), 8);
+    return ((octet ^ (octets[index] ?? 0)) & mask & 0xff) === 0;
+  });
+  return holdsIpv4 && prefix < 96 + 8;
 }
 
 /** True when `host`, as it came from `parseHost`, can only mean this machine. */
@@ -76,12 +91,7 @@ export function isLoopback(host: string): boolean {
   if (octets.length === 4) return octets[0] === 127;
   const [tail] = octets.slice(-1);
   if (octets.slice(0, 15).every((octet) => octet === 0)) return tail === 1;
-  return isMappedIpv4(octets) && octets[12] === 127;
-}
-
-/** `::ffff:0:0/96` (RFC 4291, section 2.5.5.2). */
-function isMappedIpv4(octets: readonly number[]): boolean {
-  return octets.slice(0, 10).every((octet) => octet === 0) && octets[10] === 0xff && octets[11] === 0xff;
+  return MAPPED_IPV4.every((octet, index) => octet === octets[index]) && octets[12] === 127;
 }
 
 /** 4 or 16 octets, or null when `text` is not an IP address (RFC 4291, section 2.2). */

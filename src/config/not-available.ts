@@ -26,7 +26,11 @@ export const NOT_AVAILABLE: readonly NotAvailable[] = [
     shown: 'store: postgres://...',
   },
   { at: ['credentials', '*', 'rate'], what: 'a rate limit per credential is', shown: 'credentials[].rate' },
-  { at: ['credentials', '*', 'headers', 'aliases'], what: "other services' header names are", shown: 'credentials[].headers.aliases' },
+  {
+    at: ['credentials', '*', 'headers', 'aliases'],
+    what: "other services' header names are",
+    shown: 'credentials[].headers.aliases',
+  },
   { at: ['senders', '*', 'return_path'], what: 'a return path of the relay is', shown: 'senders[].return_path' },
   { at: ['tags', '*', 'match'], what: 'tagging by rule is', shown: 'tags.*.match' },
   { at: ['tags', '*', 'from'], what: 'a fixed From per tag is', shown: 'tags.*.from' },
@@ -72,7 +76,9 @@ export function takeOutUnavailable(source: Source): Available {
   const findings: Finding[] = [];
   const copy = (value: unknown, path: Path): unknown => {
     if (Array.isArray(value)) {
-      return value.flatMap((item: unknown, index) => (refused(item, [...path, index]) ? [] : [copy(item, [...path, index])]));
+      return value.flatMap((item: unknown, index) =>
+        refused(item, [...path, index]) ? [] : [copy(item, [...path, index])],
+      );
     }
     if (typeof value !== 'object' || value === null) return value;
     const object: Record<string, unknown> = Object.create(null);

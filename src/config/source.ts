@@ -24,7 +24,7 @@ import {
 import type { ConfigFiles } from './files.ts';
 import { type Finding, type Path, pathText, quoted } from './finding.ts';
 import { type Lookups, substitute } from './substitute.ts';
-import { yamlProblem } from './yaml-problem.ts';
+import { OPEN_QUOTE, yamlProblem } from './yaml-problem.ts';
 
 const MAX_VALUES = 20_000;
 const MAX_DEPTH = 24;
@@ -77,7 +77,8 @@ export function parseSource(input: SourceInput): Source {
     stringKeys: true,
     schema: 'core',
     resolveKnownTags: false,
-    logLevel: 'silent',
+    // 'silent' would hide a second document, too.
+    logLevel: 'error',
   });
   const findings: Finding[] = [];
   const spots = new Map<string, Spot>();
@@ -87,11 +88,17 @@ export function parseSource(input: SourceInput): Source {
     return { file: input.file, line: Math.max(line, 1), column: Math.max(col, 1), path: pathText(path), message, hint };
   };
 
-  const faults = [...document.errors, ...document.warnings].slice(0, MAX_SYNTAX_FINDINGS);
+  const faults = [...document.errors, ...document.warnings];
+  const faultyLines = new Set<number>();
   for (const fault of faults) {
-    const line = input.text.slice(input.text.lastIndexOf('\n', fault.pos[0] - 1) + 1).split('\n', 1)[0] ?? '';
-    const { message, hint } = yamlProblem(fault.code, line);
-    findings.push(report(fault.pos[0], [], message, hint));
+    const openQuote = fault.code === 'MISSING_CHAR' ? quoteOpenAt(document, fault.pos[0]) : null;
+    const offset = openQuote ?? fault.pos[0];
+    const { line } = lines.linePos(offset);
+    // One mistake makes the parser stumble over the rest of its line.
+    if (faultyLines.has(line) || faultyLines.size >= MAX_SYNTAX_FINDINGS) continue;
+    faultyLines.add(line);
+    const { message, hint } = openQuote === null ? yamlProblem(fault.code, lineAround(input.text, offset)) : OPEN_QUOTE;
+    findings.push(report(offset, [], message, hint));
   }
 
   const anchors = faults.length === 0 ? resolveAliases(document) : new Map<Alias, Node>();
@@ -154,9 +161,11 @@ export function parseSource(input: SourceInput): Source {
       const earlier = seen.get(key);
       if (earlier !== undefined) {
         const { line } = lines.linePos(earlier);
-        findings.push(report(keyOffset, [...path, key], 'the key is written twice', `it stands on line ${line} already`));
+        findings.push(
+          report(keyOffset, [...path, key], 'the key is written twice', `it stands on line ${line} already`),
+        );
       } else if (key === '__proto__') {
-        findings.push(report(keyOffset, [...path, key], 'unknown key `__proto__`', 'take it out'));
+        findings.push(report(keyOffset, [...path, key], '`__proto__` is not a known key', 'take it out'));
       } else {
         seen.set(key, keyOffset);
         object[key] = walk(asNode(pair.value), [...path, key], keyOffset);
@@ -229,6 +238,26 @@ function resolveAliases(document: Document.Parsed): Map<Alias, Node> {
     },
   });
   return targets;
+}
+
+/** Where the quoted text that runs over `offset` starts, or null when there is none. */
+function quoteOpenAt(document: Document.Parsed, offset: number): number | null {
+  let start: number | null = null;
+  visit(document, {
+    Scalar(_key, { type, range }) {
+      const isQuoted = type === 'QUOTE_DOUBLE' || type === 'QUOTE_SINGLE';
+      if (!isQuoted || range === null || range === undefined) return undefined;
+      if (range[0] > offset || range[1] < offset) return undefined;
+      start = range[0];
+      return visit.BREAK;
+    },
+  });
+  return start;
+}
+
+function lineAround(text: string, offset: number): string {
+  const start = offset === 0 ? 0 : text.lastIndexOf('\n', offset - 1) + 1;
+  return text.slice(start).split('\n', 1)[0] ?? '';
 }
 
 function keyOf(pair: Pair, fallbackOffset: number): { readonly key: string; readonly keyOffset: number } {

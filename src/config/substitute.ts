@@ -55,7 +55,12 @@ export function substitute(text: string, lookups: Lookups): Substitution {
 }
 
 function lookUp(name: string, lookups: Lookups): Lookup {
-  if (name.startsWith(FILE_PREFIX) && name.length > FILE_PREFIX.length) return lookups.file(name.slice(FILE_PREFIX.length));
+  if (name.startsWith(FILE_PREFIX) && name.length > FILE_PREFIX.length)
+    return lookups.file(name.slice(FILE_PREFIX.length));
   if (VARIABLE_NAME.test(name)) return lookups.variable(name);
-  return { kind: 'problem', message: '`${...}` holds neither the name of a variable nor `file:` and a path', hint: FORMS };
+  return {
+    kind: 'problem',
+    message: '`${...}` holds neither the name of a variable nor `file:` and a path',
+    hint: FORMS,
+  };
 }

@@ -11,7 +11,12 @@ import { join } from 'node:path';
 import { generate } from 'selfsigned';
 import { errorCode, RelayError } from '../core/errors.ts';
 import type { Clock } from '../core/time.ts';
-import type { TlsMaterial } from './smtp-door.ts';
+
+/** A certificate chain and its key, both PEM. */
+export interface TlsMaterial {
+  readonly cert: string | Buffer;
+  readonly key: string | Buffer;
+}
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const VALID_DAYS = 3650;

@@ -66,7 +66,7 @@ export function createCredentialCheck(deps: CredentialCheckDeps): CredentialChec
   const failing = createBackoff(clock, { ...WAITS, free: 0 });
   const welcome = new Set<string>();
   const queue = createLoginQueue();
-  const inFlight = new Map<string, Promise<boolean | 'slow-down'>>();
+  const inFlight = new Map<string, Promise<CredentialConfig | 'denied' | 'slow-down'>>();
   const networks = new WeakMap<CredentialConfig, Networks>();
 
   const find = (username: string): CredentialConfig | null =>
@@ -125,7 +125,7 @@ export function createCredentialCheck(deps: CredentialCheckDeps): CredentialChec
       const candidate = found !== null && mayComeFrom(found, address) ? found : null;
       if (candidate !== null && isProven(candidate, mac)) return succeed(candidate, pair, group);
 
-      // Connections that bring the same password at the same time share one computation.
+      // Connections that bring the same password at the same time share one computation, and count as one try.
       const flight = `${group} ${mac.toString('base64')}`;
       const clean = welcome.has(pair) || !failing.blocked(group);
       const answer =
@@ -133,22 +133,20 @@ export function createCredentialCheck(deps: CredentialCheckDeps): CredentialChec
         queue.run(group, clean, async () => {
           // While this one waited, others may have failed, and another address may have proven the password.
           if (mustWait(pair, group, name)) return 'slow-down';
-          if (candidate !== null && isProven(candidate, mac)) return true;
-          return compare(candidate?.password ?? decoyHash(), password);
+          if (candidate !== null && isProven(candidate, mac)) return succeed(candidate, pair, group);
+          const fits = await compare(candidate?.password ?? decoyHash(), password);
+          if (found === null) return deny('unknown user', name, address, pair, group);
+          if (candidate === null) return deny('not from this network', name, address, pair, group);
+          if (!fits) return deny('wrong password', name, address, pair, group);
+          // The config may have changed meanwhile.
+          const current = find(username);
+          if (current === null || !sameHash(current.password, candidate.password)) return 'denied';
+          proven.set(username, { hash: current.password, mac });
+          return succeed(current, pair, group);
         });
       if (answer === null) return 'slow-down';
       inFlight.set(flight, answer);
-      const fits = await answer.finally(() => inFlight.delete(flight));
-      if (fits === 'slow-down') return fits;
-
-      if (found === null) return deny('unknown user', name, address, pair, group);
-      if (candidate === null) return deny('not from this network', name, address, pair, group);
-      if (!fits) return deny('wrong password', name, address, pair, group);
-      // The config may have changed meanwhile.
-      const current = find(username);
-      if (current === null || !sameHash(current.password, candidate.password)) return 'denied';
-      proven.set(current.username, { hash: current.password, mac });
-      return succeed(current, pair, group);
+      return answer.finally(() => inFlight.delete(flight));
     },
     refresh(credential) {
       const current = find(credential.username);

@@ -18,14 +18,16 @@ const GROUP_HEXTETS = 4;
 
 /** A set of the networks `cidrs` (`10.0.0.0/8`, `::1/128`, or one address); throws a RangeError that names a malformed one. */
 export function createNetworks(cidrs: readonly string[]): Networks {
-  const list = new BlockList();
-  for (const cidr of cidrs) addNetwork(list, cidr);
+  // One list for each family: a common one takes `::/64` for a network of IPv4 clients too.
+  const lists: Lists = { ipv4: new BlockList(), ipv6: new BlockList() };
+  for (const cidr of cidrs) addNetwork(lists, cidr);
   if (cidrs.length === 0) return { contains: () => false };
   return {
     contains(address) {
       const normal = normalizeAddress(address);
       const version = isIP(normal);
-      return version !== 0 && list.check(normal, version === 4 ? 'ipv4' : 'ipv6');
+      if (version === 4) return lists.ipv4.check(normal, 'ipv4');
+      return version === 6 && lists.ipv6.check(normal, 'ipv6');
     },
   };
 }
@@ -60,7 +62,12 @@ export function addressGroup(address: string): string {
   return `${head.slice(0, GROUP_HEXTETS).join(':')}::/64`;
 }
 
-function addNetwork(list: BlockList, cidr: string): void {
+interface Lists {
+  readonly ipv4: BlockList;
+  readonly ipv6: BlockList;
+}
+
+function addNetwork(lists: Lists, cidr: string): void {
   const slash = cidr.lastIndexOf('/');
   const written = slash === -1 ? cidr : cidr.slice(0, slash);
   const network = normalizeAddress(written);
@@ -72,5 +79,6 @@ function addNetwork(list: BlockList, cidr: string): void {
   if (version === 0 || (slash !== -1 && !/\/\d{1,3}$/.test(cidr)) || bits < 0 || bits > longest) {
     throw new RangeError(`"${cidr}" is not a network; write an address, a slash and a prefix length: 10.0.0.0/8`);
   }
-  list.addSubnet(network, bits, version === 4 ? 'ipv4' : 'ipv6');
+  const family = version === 4 ? 'ipv4' : 'ipv6';
+  lists[family].addSubnet(network, bits, family);
 }

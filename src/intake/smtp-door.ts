@@ -7,17 +7,12 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { SMTPServer } from 'smtp-server';
 import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection';
+import type { TlsMaterial } from './certificate.ts';
 import { normalizeAddress } from './networks.ts';
 import type { EntryRefusal } from './smtp-limits.ts';
 import { SmtpSession } from './smtp-session.ts';
 import { SESSION_TIMES } from './smtp-watchdog.ts';
 import type { Admission, SessionContext } from './smtp-wire.ts';
-
-/** A PEM certificate chain and its key. */
-export interface TlsMaterial {
-  readonly cert: string | Buffer;
-  readonly key: string | Buffer;
-}
 
 type SocketOptions = SMTPConnectionOptions & { readonly id: string };
 

@@ -13,6 +13,7 @@
  *
  * Known limit: a name in a character set that this runtime does not know is checked octet by octet.
  */
+import { isAscii, isUtf8 } from 'node:buffer';
 import { TextDecoder } from 'node:util';
 import addressparser from 'nodemailer/lib/addressparser';
 import { type EnvelopeAddress, parseEnvelopeAddress } from '../core/address.ts';
@@ -38,7 +39,12 @@ export function parseFrom(bytes: Uint8Array, fields: readonly HeaderField[]): Pa
   const field = from[0];
   if (field === undefined) return malformed('no From header field');
   if (from.length > 1) return malformed('more than one From header field');
-  return parseFromValue(fieldValue(bytes, field));
+  const parsed = parseFromValue(fieldValue(bytes, field));
+  if (parsed.kind === 'malformed' || isAscii(Buffer.from(parsed.address))) return parsed;
+  // A value that is not UTF-8 was read as ISO-8859-1: good enough for a name, not for an address.
+  return isUtf8(bytes.subarray(field.valueStart, field.end))
+    ? parsed
+    : malformed('From address: octets that are not UTF-8');
 }
 
 /** Reads the unfolded value of a From field. */
@@ -83,7 +89,9 @@ function readMailbox(value: string): Mailbox | Malformed {
   if (tokenized.kind === 'malformed') return tokenized;
   const { tokens } = tokenized;
   const comments = tokens.filter((token) => token.kind === 'comment');
-  const rest = tokens.filter((token) => token.kind !== 'comment' && token.text.trim() !== '');
+  const rest = tokens.filter(
+    (token) => token.kind !== 'comment' && (token.kind !== 'text' || token.text.trim() !== ''),
+  );
   const last = rest.at(-1);
   if (last?.kind === 'angle') {
     const words = rest.slice(0, -1);

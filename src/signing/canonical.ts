@@ -15,23 +15,27 @@ const SPACE = 32;
 const COLON = 58;
 
 /** Octets of body that are canonicalised in one go: less than half a millisecond of work. */
-export const BODY_PIECE_OCTETS = 131_072;
-/** A piece never grows, but for white space that the piece before it left pending. */
-const SCRATCH_OCTETS: number = BODY_PIECE_OCTETS + 4;
+const BODY_PIECE_OCTETS = 131_072;
 
-/** Makes a function that returns the SHA-256 of a body in relaxed form, in base64; `yieldTurn` runs between two pieces. */
+/**
+ * Makes a function that returns the SHA-256 of a body in relaxed form, in base64. `yieldTurn` runs between two pieces of
+ * `pieceOctets`.
+ */
 export function createBodyHasher(
   yieldTurn: () => Promise<void>,
+  pieceOctets: number = BODY_PIECE_OCTETS,
 ): (message: Uint8Array, start: number) => Promise<string> {
-  // Filled and emptied within one piece, hence shared by all messages.
-  const scratch = Buffer.allocUnsafeSlow(SCRATCH_OCTETS);
+  // Filled and emptied within one piece, hence shared by all messages. A piece grows only by the white space that the one
+  // before it left pending.
+  const scratch = Buffer.allocUnsafeSlow(pieceOctets + 4);
   return async (message, start) => {
     const hash = createHash('sha256');
     const state: BodyState = { space: false, lineEnds: 0, text: false };
     const write = (octets: Uint8Array): void => void hash.update(octets);
     for (let position = start; position < message.length; ) {
       if (position > start) await yieldTurn();
-      position = canonicalizePiece(message, position, state, scratch, write);
+      const end = Math.min(position + pieceOctets, message.length);
+      position = canonicalizePiece(message, position, end, state, scratch, write);
     }
     // Every line that holds text ends in CRLF, the last one too; empty lines after it are gone with `lineEnds`.
     if (state.text) hash.update(CRLF);
@@ -50,15 +54,15 @@ interface BodyState {
   text: boolean;
 }
 
-/** Canonicalises the piece that begins at `from`; returns where the next one begins. */
+/** Canonicalises the piece from `from` to `end`; returns where the next one begins, past a CRLF that stands at the joint. */
 function canonicalizePiece(
   message: Uint8Array,
   from: number,
+  end: number,
   state: BodyState,
   scratch: Uint8Array,
   write: (octets: Uint8Array) => void,
 ): number {
-  const end = Math.min(from + BODY_PIECE_OCTETS, message.length);
   let { space, lineEnds } = state;
   let length = 0;
   let i = from;

@@ -43,6 +43,8 @@ async function start(place: Place): Promise<Running> {
   const settings: Readonly<Record<string, string>> = {
     me: `haraka.${DOMAIN}\n`,
     plugins: 'bench\ndkim\n',
+    // Without the sections of the shipped file Haraka fails at the first connection.
+    'connection.ini': readFileSync(join(installed, 'node_modules', 'Haraka', 'config', 'connection.ini'), 'utf8'),
     'smtp.ini': `listen=127.0.0.1:${port}\nnodes=0\n`,
     'log.ini': '[main]\nlevel=notice\n',
     'outbound.ini': 'local_mx_ok=true\nconcurrency_max=50\nenable_tls=false\n',

@@ -48,12 +48,19 @@ export function cpuMicroseconds(roots: readonly number[]): number {
   return (tree(roots).reduce((sum, { ticks }) => sum + ticks, 0) / TICKS_PER_SECOND) * 1e6;
 }
 
-/** Peak resident memory in MiB (VmHWM), summed over the trees; pages that processes share count in each of them. */
+/**
+ * Peak resident memory in MiB (VmHWM), summed over the trees. Memory that is backed by files or shared counts once, as much as
+ * the process with most of it has: processes of one program share it.
+ */
 export function peakMebibytes(roots: readonly number[]): number {
-  const kibibytes = tree(roots).map(({ pid }) =>
-    Number(/^VmHWM:\s+(\d+)/m.exec(readOrEmpty(`/proc/${pid}/status`))?.[1] ?? 0),
-  );
-  return kibibytes.reduce((sum, value) => sum + value, 0) / 1024;
+  const processes = tree(roots).map(({ pid }) => {
+    const status = readOrEmpty(`/proc/${pid}/status`);
+    const kibibytes = (field: string): number => Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0);
+    const shared = kibibytes('RssFile') + kibibytes('RssShmem');
+    return { shared, own: Math.max(0, kibibytes('VmHWM') - shared) };
+  });
+  const own = processes.reduce((sum, process) => sum + process.own, 0);
+  return (own + Math.max(0, ...processes.map((process) => process.shared))) / 1024;
 }
 
 /** Starts the peak anew; needs the same user as the processes, or root. */

@@ -3,10 +3,11 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { dnsRecord } from '../../src/signing/generate.ts';
-import { run, tempFolder, writeConfig } from './support.ts';
+import { type Ran, run, tempFolder, writeConfig } from './support.ts';
 
-const generate = (out: string, ...more: readonly string[]) =>
-  run(['dkim', 'generate', '--domain', 'example.com', '--selector', 'lp1', '--out', out, ...more]);
+const dkim = (...argv: readonly string[]): Promise<Ran> => run(['dkim', ...argv], { tty: true });
+const generate = (out: string, ...more: readonly string[]): Promise<Ran> =>
+  dkim('generate', '--domain', 'example.com', '--selector', 'lp1', '--out', out, ...more);
 
 describe('dkim generate', () => {
   test('writes a private key that only its owner may read and prints its DNS record', async () => {
@@ -39,10 +40,11 @@ describe('dkim generate', () => {
     expect(readFileSync(out, 'utf8')).toBe('precious');
   });
 
-  test('gives the record as JSON when asked', async () => {
-    const { json } = await generate(join(tempFolder(), 'lp1.pem'), '--json');
+  test('gives the record as JSON when it goes into a pipe', async () => {
+    const out = join(tempFolder(), 'lp1.pem');
+    const { json } = await run(['dkim', 'generate', '--domain', 'example.com', '--selector', 'lp1', '--out', out]);
     expect(json).toEqual([
-      { name: 'lp1._domainkey.example.com', type: 'TXT', value: expect.stringMatching(/^v=DKIM1; k=rsa; p=/) },
+      { name: 'lp1._domainkey.example.com', type: 'TXT', value: expect.stringMatching(/^v=DKIM1; k=rsa; p=/), zone: expect.any(String) },
     ]);
   });
 
@@ -59,7 +61,7 @@ describe('dkim generate', () => {
   });
 
   test('needs its options', async () => {
-    const { code, err } = await run(['dkim', 'generate', '--domain', 'example.com']);
+    const { code, err } = await dkim('generate', '--domain', 'example.com');
     expect(code).toBe(2);
     expect(err).toContain('--selector');
   });
@@ -81,18 +83,18 @@ describe('dkim dns', () => {
   const names = (out: string): readonly string[] => out.trimEnd().split('\n').map((line) => line.split(' ')[0] ?? '');
 
   test('prints the records of all configured keys', async () => {
-    const { code, out } = await run(['dkim', 'dns', '--config', await withKeys()]);
+    const { code, out } = await dkim('dns', '--config', await withKeys());
     expect(code).toBe(0);
     expect(names(out)).toEqual(['lp1._domainkey.example.com.', 'lp2._domainkey.example.org.']);
   });
 
   test('prints those of one domain', async () => {
-    const { out } = await run(['dkim', 'dns', '--domain', 'example.org', '--config', await withKeys()]);
+    const { out } = await dkim('dns', '--domain', 'example.org', '--config', await withKeys());
     expect(names(out)).toEqual(['lp2._domainkey.example.org.']);
   });
 
   test('ends with 1 when there is no such key', async () => {
-    const { code, err } = await run(['dkim', 'dns', '--domain', 'example.net', '--config', await withKeys()]);
+    const { code, err } = await dkim('dns', '--domain', 'example.net', '--config', await withKeys());
     expect(code).toBe(1);
     expect(err).toContain('dkim generate');
   });
@@ -100,18 +102,18 @@ describe('dkim dns', () => {
   test('prints the record of a key file without a config', async () => {
     const file = join(tempFolder(), 'k.pem');
     await generate(file, '--algorithm', 'ed25519');
-    const { code, out } = await run(['dkim', 'dns', '--key', file, '--domain', 'example.net', '--selector', 's']);
+    const { code, out } = await dkim('dns', '--key', file, '--domain', 'example.net', '--selector', 's');
     expect(code).toBe(0);
     expect(names(out)).toEqual(['s._domainkey.example.net.']);
   });
 
   test('tells what is missing beside --key', async () => {
-    expect(await run(['dkim', 'dns', '--key', 'k.pem'])).toMatchObject({ code: 2, err: expect.stringContaining('--domain') });
+    expect(await dkim('dns', '--key', 'k.pem')).toMatchObject({ code: 2, err: expect.stringContaining('--domain') });
   });
 
   test('ends with 1 when the key file cannot be read', async () => {
     const file = join(tempFolder(), 'none.pem');
-    const { code, err } = await run(['dkim', 'dns', '--key', file, '--domain', 'example.net', '--selector', 's']);
+    const { code, err } = await dkim('dns', '--key', file, '--domain', 'example.net', '--selector', 's');
     expect(code).toBe(1);
     expect(err).toContain(file);
   });

@@ -162,7 +162,7 @@ describe('keys and domains', () => {
 
 // ---------------------------------------------------------------- properties
 
-const atext = fc.constantFrom(..."abcXYZ019#$&'*+-/=?^_`{|}~");
+const atext = fc.constantFrom(...Array.from("abcXYZ019#$&'*+-/=?^_`{|}~"));
 const atom = fc.string({ unit: atext, minLength: 1, maxLength: 12 });
 const local = fc
   .array(atom, { minLength: 1, maxLength: 4 })
@@ -218,27 +218,29 @@ describe('for any text', () => {
     );
   });
 
+  /** What speaks against `text` being an accepted address, in a second wording of the grammar. */
+  function objections(text: string, smtpUtf8: boolean): readonly string[] {
+    const parsed = parseEnvelopeAddress(text, { smtpUtf8 });
+    if (parsed.kind === 'malformed') return /^[ -~]+$/.test(parsed.reason) ? [] : [`reason ${parsed.reason}`];
+    const checks: readonly (readonly [string, boolean])[] = [
+      ['comes out as it went in', parsed.address === text && Buffer.from(text).toString() === text],
+      ['forbidden character', !/["\\()<>[\],;:%!\s\p{C}\p{Default_Ignorable_Code_Point}]/u.test(text)],
+      ['one @', text.split('@').length === 2],
+      ['length', Buffer.byteLength(text) <= 254],
+      ['dots', !/^\.|\.\.|\.@|@\.|\.$/.test(text)],
+      ['hyphens', !/^-|@-|\.-(?=[^@]*$)|-\.(?=[^@]*$)|-$/.test(text)],
+      ['ASCII without SMTPUTF8', smtpUtf8 || /^[!-~]+$/.test(text)],
+      ['domain', /^[a-z0-9.-]+$/.test(domainOf(parsed.address))],
+      ['key', /^[^@]+@[a-z0-9.-]+$/.test(addressKey(parsed.address))],
+    ];
+    return checks.filter(([, holds]) => !holds).map(([name]) => name);
+  }
+
   test('parsing never throws, and what it accepts is the input without any forbidden character', () => {
-    const any = fc.oneof(
-      nearMiss,
-      fc.tuple(nearMiss, nearMiss).map(([a, b]) => `ann${a}@ex${b}.com`),
-      fc.string({ unit: 'binary' }),
-    );
+    const inside = fc.tuple(nearMiss, nearMiss).map(([a, b]) => `ann${a}@ex${b}.com`);
     fc.assert(
-      fc.property(any, fc.boolean(), (text, smtpUtf8) => {
-        const parsed = parseEnvelopeAddress(text, { smtpUtf8 });
-        if (parsed.kind === 'malformed') {
-          expect(parsed.reason).toMatch(/^[ -~]+$/);
-          return;
-        }
-        expect(parsed.address).toBe(text);
-        expect(text).not.toMatch(/["\\()<>[\],;:%!\s\p{C}\p{Default_Ignorable_Code_Point}]/u);
-        expect(text.split('@')).toHaveLength(2);
-        expect(Buffer.byteLength(text)).toBeLessThanOrEqual(254);
-        expect(Buffer.from(text).toString()).toBe(text);
-        if (!smtpUtf8) expect(text).toMatch(/^[!-~]+$/);
-        expect(domainOf(parsed.address)).toMatch(/^[a-z0-9.-]+$/);
-        expect(addressKey(parsed.address)).toMatch(/^[^@]+@[a-z0-9.-]+$/);
+      fc.property(fc.oneof(nearMiss, inside, fc.string({ unit: 'binary' })), fc.boolean(), (text, smtpUtf8) => {
+        expect(objections(text, smtpUtf8)).toEqual([]);
       }),
       { numRuns: 3000 },
     );

@@ -136,7 +136,11 @@ describe('the sender', () => {
 describe('the route', () => {
   const rules: readonly RuleConfig[] = [
     { name: 'partner', when: { recipientDomain: ['partner.example'] }, action: { kind: 'via', routes: ['sandbox'] } },
-    { name: 'no-test', when: { recipientDomain: ['test.example'] }, action: { kind: 'reject', reason: 'no test addresses' } },
+    {
+      name: 'no-test',
+      when: { recipientDomain: ['test.example'] },
+      action: { kind: 'reject', reason: 'no test addresses' },
+    },
     { name: 'default', when: {}, action: { kind: 'via', routes: ['sandbox'] } },
   ];
 
@@ -147,7 +151,11 @@ describe('the route', () => {
 
   it('refuses the message when a rule rejects one of its recipients, with the rule’s text', () => {
     const result = decided({ config: testConfig({ rules }), recipients: ['a@other.example', 'b@test.example'] });
-    expect(result).toMatchObject({ kind: 'refused', rule: 'no-test', refusal: { code: 550, text: 'no test addresses' } });
+    expect(result).toMatchObject({
+      kind: 'refused',
+      rule: 'no-test',
+      refusal: { code: 550, text: 'no test addresses' },
+    });
   });
 
   it('refuses mail that no rule takes', () => {

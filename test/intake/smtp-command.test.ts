@@ -10,23 +10,27 @@ const codes = (answer: ReturnType<typeof mail | typeof rcpt>): string =>
 
 describe('parseMailCommand', () => {
   test('keeps the address byte for byte', () => {
-    expect(mail('MAIL FROM:<Ann.O+x=y@Example.COM>')).toMatchObject({ kind: 'mail', mailFrom: 'Ann.O+x=y@Example.COM' });
+    expect(mail('MAIL FROM:<Ann.O+x=y@Example.COM>')).toMatchObject({
+      kind: 'mail',
+      mailFrom: 'Ann.O+x=y@Example.COM',
+    });
   });
 
-  test.each(['mail from:<a@b.example>', 'Mail From: <a@b.example>', 'MAIL FROM:<a@b.example> ', 'MAIL FROM:<a@b.example>  SIZE=1'])(
-    'accepts %j, as real clients write it',
-    (line) => {
-      expect(mail(line)).toMatchObject({ kind: 'mail', mailFrom: 'a@b.example' });
-    },
-  );
+  test.each([
+    'mail from:<a@b.example>',
+    'Mail From: <a@b.example>',
+    'MAIL FROM:<a@b.example> ',
+    'MAIL FROM:<a@b.example>  SIZE=1',
+  ])('accepts %j, as real clients write it', (line) => {
+    expect(mail(line)).toMatchObject({ kind: 'mail', mailFrom: 'a@b.example' });
+  });
 
   test('takes the null sender', () => {
     expect(mail('MAIL FROM:<>')).toMatchObject({ kind: 'mail', mailFrom: '' });
   });
 
   test('reads every parameter it knows', () => {
-    const line =
-      'MAIL FROM:<a@b.example> size=1024 body=8bitmime SMTPUTF8 ret=hdrs ENVID=QQ+2B1+20x AUTH=<> BY=900;R';
+    const line = 'MAIL FROM:<a@b.example> size=1024 body=8bitmime SMTPUTF8 ret=hdrs ENVID=QQ+2B1+20x AUTH=<> BY=900;R';
     expect(mail(line)).toEqual({
       kind: 'mail',
       mailFrom: 'a@b.example',
@@ -74,7 +78,7 @@ describe('parseMailCommand', () => {
     'ENVID=a+0',
     'ENVID=+C3+A9',
     `ENVID=${'x'.repeat(101)}`,
-    'AUTH=a b',
+    'AUTH=a+zz',
     'AUTH=+00',
     'BY=0;R',
     'BY=-5;N',
@@ -88,9 +92,12 @@ describe('parseMailCommand', () => {
     expect(codes(mail(`MAIL FROM:<a@b.example> ${parameter}`))).toBe('501 5.5.4');
   });
 
-  test.each(['REQUIRETLS', 'XVERP', 'HOLDFOR=10', 'SIZES=1', '__proto__=1'])('answers 555 or 501 to the unknown parameter %s', (parameter) => {
-    expect(codes(mail(`MAIL FROM:<a@b.example> ${parameter}`))).toMatch(/^(555|501) 5\.5\.4$/);
-  });
+  test.each(['REQUIRETLS', 'XVERP', 'HOLDFOR=10', 'SIZES=1', '__proto__=1'])(
+    'answers 555 or 501 to the unknown parameter %s',
+    (parameter) => {
+      expect(codes(mail(`MAIL FROM:<a@b.example> ${parameter}`))).toMatch(/^(555|501) 5\.5\.4$/);
+    },
+  );
 
   test.each([
     ['BY=1;R', 1],
@@ -179,7 +186,10 @@ describe('both', () => {
   const line = fc.oneof(
     fc.uint8Array({ maxLength: 80 }),
     fc
-      .tuple(fc.constantFrom('MAIL FROM:', 'RCPT TO:', 'mail from: ', 'RCPT TO: '), fc.string({ unit: 'binary', maxLength: 60 }))
+      .tuple(
+        fc.constantFrom('MAIL FROM:', 'RCPT TO:', 'mail from: ', 'RCPT TO: '),
+        fc.string({ unit: 'binary', maxLength: 60 }),
+      )
       .map(([head, tail]) => bytes(head + tail)),
     fc
       .tuple(
@@ -219,10 +229,17 @@ describe('both', () => {
   });
 
   test('decode xtext to what was encoded', () => {
-    const printable = fc.string({ unit: fc.integer({ min: 0x20, max: 0x7e }).map((c) => String.fromCharCode(c)), minLength: 1, maxLength: 30 });
+    const printable = fc.string({
+      unit: fc.integer({ min: 0x20, max: 0x7e }).map((c) => String.fromCharCode(c)),
+      minLength: 1,
+      maxLength: 30,
+    });
     fc.assert(
       fc.property(printable, (envid) => {
-        const xtext = envid.replace(/[^!-*,-<>-~]/g, (c) => `+${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
+        const xtext = envid.replace(
+          /[^!-*,-<>-~]/g,
+          (c) => `+${c.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+        );
         expect(mail(`MAIL FROM:<a@b.example> ENVID=${xtext}`)).toMatchObject({ dsn: { envid } });
       }),
       { numRuns: 300 },

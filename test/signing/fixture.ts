@@ -4,7 +4,7 @@ import { parseMessage } from '../../src/mail/parse.ts';
 import { dnsRecord, generateDkimKey } from '../../src/signing/generate.ts';
 import { createSigner, type Signer } from '../../src/signing/sign.ts';
 
-export const NOW = Date.UTC(2026, 0, 5, 10, 0, 0);
+export const NOW: number = Date.UTC(2026, 0, 5, 10, 0, 0);
 export const DOMAIN = 'example.com';
 
 export interface SigningFixture {
@@ -75,6 +75,9 @@ function withField(field: string): Buffer {
 
 export const PLAIN: Buffer = withBody('Hello,\r\n\r\nhttps://accounts.example.com/reset?token=1\r\n');
 
+/** OpenDKIM takes form feed and vertical tab in a field for white space; RFC 6376 (section 2.8), mailauth and dkimpy do not. */
+export const FORM_FEED_IN_FIELD: Buffer = withField('Cc: a\f b\v <c@example.net>');
+
 /** Messages as they may come out of `parseMessage`; octets are written as ISO-8859-1. */
 export const ODD_MESSAGES: readonly (readonly [name: string, message: Buffer])[] = [
   ['an ordinary message', PLAIN],
@@ -108,7 +111,6 @@ export const ODD_MESSAGES: readonly (readonly [name: string, message: Buffer])[]
   ['names in odd case', withField('rEPLY-tO: Ann <ann@example.com>')],
   ['octets above 127 in a field', withField('Cc: J\xf6rg <j@example.net>')],
   ['a no-break space around a value', withField('Cc: \xa0carl@example.net\xa0')],
-  ['form feed in a field', withField('Cc: a\f b\v <c@example.net>')],
   ['fields of one name', withField('Cc: a@example.net\r\nX-Between: 1\r\nCC:  b@example.net')],
   [
     'fields that are not signed',

@@ -4,7 +4,16 @@ import { RelayError } from '../../src/core/errors.ts';
 import { fieldsNamed, fieldValue, scanHeader } from '../../src/mail/header.ts';
 import { parseMessage } from '../../src/mail/parse.ts';
 import { OVERSIGNED_FIELDS, createSigner } from '../../src/signing/sign.ts';
-import { bytes, createSigningFixture, DOMAIN, NOW, ODD_MESSAGES, PLAIN, type SigningFixture } from './fixture.ts';
+import {
+  bytes,
+  createSigningFixture,
+  DOMAIN,
+  NOW,
+  FORM_FEED_IN_FIELD,
+  ODD_MESSAGES,
+  PLAIN,
+  type SigningFixture,
+} from './fixture.ts';
 import { verifyWithDkimpy, verifyWithMailauth, verifyWithOpenDkim } from './verifiers.ts';
 
 let fixture: SigningFixture;
@@ -120,6 +129,12 @@ describe('verification', () => {
     const messages = await Promise.all(ODD_MESSAGES.map(([, message]) => fixture.sign(message)));
     const verdicts = await verifyWithDkimpy(messages, fixture.records);
     expect(verdicts).toEqual(ODD_MESSAGES.map(() => ['pass', 'pass']));
+  });
+
+  test('form feed and vertical tab in a field are text, as the RFC has it', async () => {
+    const signed = await fixture.sign(FORM_FEED_IN_FIELD);
+    expect(await verifyWithMailauth(signed, fixture.records)).toEqual(['pass', 'pass']);
+    expect(await verifyWithDkimpy([signed], fixture.records)).toEqual([['pass', 'pass']]);
   });
 
   test('each of the three sees a changed body', async () => {

@@ -1,4 +1,5 @@
-/** Certificates for next hops in tests, signed by an authority made on the spot. */
+/** Certificates for next hops in tests, signed by an authority made on the spot. RSA: `selfsigned` fails at making EC ones. */
+import { generateKeyPairSync } from 'node:crypto';
 import { generate } from 'selfsigned';
 
 export interface TestCertificate {
@@ -9,7 +10,7 @@ export interface TestCertificate {
 }
 
 export interface TestCertificateOptions {
-  /** DNS names; default `localhost`. 127.0.0.1 is always included unless names are given. */
+  /** DNS names; default `localhost`, and then the address 127.0.0.1 too. */
   readonly names?: readonly string[];
   readonly notBefore?: Date;
   readonly notAfter?: Date;
@@ -17,14 +18,20 @@ export interface TestCertificateOptions {
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** Makes a certificate; by default valid from yesterday to tomorrow, for `localhost` and 127.0.0.1. */
+/** One key for the authority and all its certificates: making one takes longer than most tests. */
+let keyPair: { readonly publicKey: string; readonly privateKey: string } | null = null;
+
+/** Makes a certificate; by default valid from yesterday to tomorrow. */
 export async function makeTestCertificate(options: TestCertificateOptions = {}): Promise<TestCertificate> {
+  keyPair ??= generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  });
   const now = Date.now();
-  const notBeforeDate = options.notBefore ?? new Date(now - DAY_MS);
-  const notAfterDate = options.notAfter ?? new Date(now + DAY_MS);
+  const common = { keyType: 'rsa', algorithm: 'sha256', keyPair } as const;
   const authority = await generate([{ name: 'commonName', value: 'Test Authority' }], {
-    keyType: 'ec',
-    algorithm: 'sha256',
+    ...common,
     notBeforeDate: new Date(now - 365 * DAY_MS),
     notAfterDate: new Date(now + 365 * DAY_MS),
     extensions: [
@@ -33,23 +40,20 @@ export async function makeTestCertificate(options: TestCertificateOptions = {}):
     ],
   });
   const names = options.names ?? ['localhost'];
+  const altNames = [
+    ...names.map((value) => ({ type: 2, value }) as const),
+    ...(options.names === undefined ? [{ type: 7, ip: '127.0.0.1' } as const] : []),
+  ];
   const leaf = await generate([{ name: 'commonName', value: names[0] ?? 'localhost' }], {
-    keyType: 'ec',
-    algorithm: 'sha256',
-    notBeforeDate,
-    notAfterDate,
+    ...common,
+    notBeforeDate: options.notBefore ?? new Date(now - DAY_MS),
+    notAfterDate: options.notAfter ?? new Date(now + DAY_MS),
     ca: { key: authority.private, cert: authority.cert },
     extensions: [
       { name: 'basicConstraints', cA: false },
-      { name: 'keyUsage', digitalSignature: true },
+      { name: 'keyUsage', digitalSignature: true, keyEncipherment: true },
       { name: 'extKeyUsage', serverAuth: true },
-      {
-        name: 'subjectAltName',
-        altNames: [
-          ...names.map((value) => ({ type: 2 as const, value })),
-          ...(options.names === undefined ? [{ type: 7 as const, ip: '127.0.0.1' }] : []),
-        ],
-      },
+      { name: 'subjectAltName', altNames },
     ],
   });
   return { cert: leaf.cert, key: leaf.private, ca: authority.cert };

@@ -15,8 +15,10 @@ export class Wire {
     this.#wake();
   };
 
-  constructor(socket: net.Socket) {
+  /** `onOctets` is told how many came, each time. */
+  constructor(socket: net.Socket, onOctets: (count: number) => void) {
     this.socket = socket;
+    socket.on('data', (chunk: Buffer) => onOctets(chunk.length));
     this.#listen();
   }
 

@@ -16,7 +16,7 @@ import { makeTestCertificate } from './next-hop-certificate.ts';
 import { Wire } from './next-hop-wire.ts';
 
 /** Where a behaviour can be put: in place of the greeting, of the answer to a command, of the first octets of a content
- * (`content`: nothing is answered there, so only `hangUp`, `reset` and `stall` make sense), of the answer to the dot. */
+ * (`content`: nothing is answered there, so what is said there comes out of turn), of the answer to the dot. */
 export type Step =
   | 'connect'
   | 'EHLO'
@@ -34,7 +34,7 @@ export type Step =
 
 export type Behaviour =
   | { readonly kind: 'say'; readonly octets: string | Uint8Array; readonly thenHangUp: boolean }
-  | { readonly kind: 'hang-up' | 'reset' | 'stall' }
+  | { readonly kind: 'hang-up' | 'reset' | 'stall' | 'deaf' }
   | { readonly kind: 'drip' | 'flood'; readonly octets: string };
 
 export interface StepContext {
@@ -97,6 +97,8 @@ export interface NextHop {
   /** Connections so far, and those open now. */
   connections(): number;
   openConnections(): number;
+  /** Octets received so far in the clear; of a TLS handshake after STARTTLS or `implicit`, none. */
+  octets(): number;
   /** How often `step` was reached. */
   reached(step: Step): number;
   /** Changes what happens at `step` from now on; null: the normal answer. */
@@ -130,6 +132,8 @@ export const hangUp: Behaviour = { kind: 'hang-up' };
 export const reset: Behaviour = { kind: 'reset' };
 /** Never answers. */
 export const stall: Behaviour = { kind: 'stall' };
+/** Never answers, and reads nothing more. */
+export const deaf: Behaviour = { kind: 'deaf' };
 /** Sends `octets` one a millisecond, again and again, until the client goes. */
 export const drip = (octets: string): Behaviour => ({ kind: 'drip', octets });
 /** Sends `octets` as fast as they are taken, again and again, until the client goes. */
@@ -159,12 +163,16 @@ export async function startNextHop(options: NextHopOptions = {}): Promise<NextHo
   const wires = new Set<Wire>();
   const waiting = new Set<() => void>();
   let connections = 0;
+  let octets = 0;
   const changed = (): void => {
     for (const look of waiting) look();
   };
 
   const server = net.createServer({ noDelay: true }, (socket) => {
-    const wire = new Wire(socket);
+    const wire = new Wire(socket, (count) => {
+      octets += count;
+      changed();
+    });
     const number = ++connections;
     wires.add(wire);
     changed();
@@ -190,6 +198,7 @@ export async function startNextHop(options: NextHopOptions = {}): Promise<NextHo
     accepted: () => messages.filter((message) => message.reply?.startsWith('250') === true),
     connections: () => connections,
     openConnections: () => wires.size,
+    octets: () => octets,
     reached: (step) => reached.get(step) ?? 0,
     on(step, behaviour) {
       if (behaviour === null) behaviours.delete(step);
@@ -243,6 +252,9 @@ export async function startNextHop(options: NextHopOptions = {}): Promise<NextHo
       case 'flood':
         floodInto(wire.socket, behaviour.octets);
         break;
+      case 'deaf':
+        wire.socket.pause();
+        break;
       case 'stall':
         break;
     }
@@ -268,8 +280,8 @@ export async function startNextHop(options: NextHopOptions = {}): Promise<NextHo
 
     if (tlsMode === 'implicit') wire.upgrade(secure);
     await answer('connect', '', '220 next-hop.test ESMTP');
-    for (let octets = await wire.line(); octets !== null; octets = await wire.line()) {
-      const line = octets.toString('utf8');
+    for (let next = await wire.line(); next !== null; next = await wire.line()) {
+      const line = next.toString('utf8');
       lines.push({ connection, line });
       const verb = (/^[a-z]+/i.exec(line)?.[0] ?? '').toUpperCase();
       switch (verb) {

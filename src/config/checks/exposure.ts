@@ -6,7 +6,7 @@
  */
 import type { ConfigFiles } from '../files.ts';
 import { type Path, quoted } from '../finding.ts';
-import { isLoopback } from '../network.ts';
+import { isLoopback, parseHost } from '../network.ts';
 import type { Source } from '../source.ts';
 import type { Reader, Report } from './reader.ts';
 
@@ -24,20 +24,29 @@ function checkListeners(reader: Reader, report: Report): void {
   for (const listener of reader.entries(['smtp', 'listeners'])) {
     const host = reader.textOr([...listener, 'host'], '127.0.0.1');
     const tls = reader.textOr([...listener, 'tls'], 'starttls');
-    if (host === null || tls === null || isLoopback(host)) continue;
+    if (host === null || tls === null || parseHost(host) === null || isLoopback(host)) continue;
     if (tls === 'none') {
-      const message = 'AUTH is off on this listener: other machines reach it, and without TLS a password would cross the network in clear';
-      report.warning([...listener, 'tls'], message, 'write `tls: starttls`, unless only `trusted_networks` submit here');
+      const message =
+        'AUTH is off on this listener: other machines reach it, and without TLS a password would cross the network in clear';
+      report.warning(
+        [...listener, 'tls'],
+        message,
+        'write `tls: starttls`, unless only `trusted_networks` submit here',
+      );
     } else if (!hasCertificate) {
       const message = 'this listener offers TLS to other machines, and there is no certificate';
-      report.error(listener, message, 'set `smtp.tls: { cert: FILE, key: FILE }`; the self-signed one is for loopback alone');
+      report.error(
+        listener,
+        message,
+        'set `smtp.tls: { cert: FILE, key: FILE }`; the self-signed one is for loopback alone',
+      );
     }
   }
 }
 
 function checkHttp(reader: Reader, report: Report): void {
   const host = reader.textOr(['http', 'host'], '127.0.0.1');
-  if (host === null || isLoopback(host)) return;
+  if (host === null || parseHost(host) === null || isLoopback(host)) return;
   if (reader.isEmpty(['http', 'tokens'])) {
     const message = 'other machines would reach HTTP without a token';
     report.error(['http', 'host'], message, 'set `http.tokens`, or listen on 127.0.0.1');
@@ -50,10 +59,20 @@ function checkHttp(reader: Reader, report: Report): void {
 function checkSmtpRoute(route: Path, reader: Reader, report: Report): void {
   const [hasUsername, hasPassword] = [reader.has([...route, 'username']), reader.has([...route, 'password'])];
   if (hasUsername && !hasPassword) {
-    report.error([...route, 'username'], 'there is a username and no password', 'set `password` too, or neither', 'key');
+    report.error(
+      [...route, 'username'],
+      'there is a username and no password',
+      'set `password` too, or neither',
+      'key',
+    );
   }
   if (hasPassword && !hasUsername) {
-    report.error([...route, 'password'], 'there is a password and no username', 'set `username` too, or neither', 'key');
+    report.error(
+      [...route, 'password'],
+      'there is a password and no username',
+      'set `username` too, or neither',
+      'key',
+    );
   }
   const host = reader.text([...route, 'host']);
   const tls = reader.text([...route, 'tls']);
@@ -78,7 +97,11 @@ function checkFiles(reader: Reader, source: Source, files: ConfigFiles, report: 
   }
   for (const { at, file, what } of secrets) {
     if (!files.isOpenToOthers(file)) continue;
-    report.warning(at, `${what} can be read or written by other users of this machine`, 'take their rights away: chmod 600');
+    report.warning(
+      at,
+      `${what} can be read or written by other users of this machine`,
+      'take their rights away: chmod 600',
+    );
   }
   const written = reader
     .entries(['routes'])

@@ -12,7 +12,9 @@ export function checkNames(reader: Reader, source: Source, report: Report): void
   distinct(reader.entries(['rules']), 'name', 'rule');
   distinct(reader.entries(['senders']), 'domain', 'sender', (domain) => parseDomain(domain) ?? domain);
   for (const sender of reader.entries(['senders'])) {
-    distinct(reader.entries([...sender, 'dkim']), 'selector', 'key of this sender', (selector) => selector.toLowerCase());
+    distinct(reader.entries([...sender, 'dkim']), 'selector', 'key of this sender', (selector) =>
+      selector.toLowerCase(),
+    );
   }
   checkListeners(reader, report);
   checkRules(reader, source, report);
@@ -29,7 +31,11 @@ function createDistinct(reader: Reader, source: Source, report: Report): CheckDi
       const name = normal(text);
       if (seen.has(name)) {
         const shown = quoted(source.written([...item, key]) ?? '');
-        report.error([...item, key], `${shown} is the ${key} of another ${what} already`, `give each ${what} a ${key} of its own`);
+        report.error(
+          [...item, key],
+          `${shown} is the ${key} of another ${what} already`,
+          `give each ${what} a ${key} of its own`,
+        );
       }
       seen.add(name);
     }
@@ -62,9 +68,14 @@ function checkRules(reader: Reader, source: Source, report: Report): void {
     report.error(['routes'], 'there is no route', 'give at least one: `routes: { sandbox: { type: sandbox } }`', 'key');
   }
   if (reader.isEmpty(['rules'])) {
-    report.error(['rules'], 'there is no rule', 'give at least one: `rules: [{ name: default, via: [sandbox] }]`', 'key');
+    report.error(
+      ['rules'],
+      'there is no rule',
+      'give at least one: `rules: [{ name: default, via: [sandbox] }]`',
+      'key',
+    );
   }
-  for (const rule of reader.entries(['rules'])) {
+  for (const rule of reader.entries(['rules']).filter((path) => reader.isMapping(path))) {
     const [hasVia, hasReject] = [reader.has([...rule, 'via']), reader.has([...rule, 'reject'])];
     if (hasVia === hasReject) {
       const message = hasVia ? 'the rule has both `via` and `reject`' : 'the rule has neither `via` nor `reject`';

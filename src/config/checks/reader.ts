@@ -19,6 +19,7 @@ export interface Reader {
   /** The paths of the entries of the list or mapping at `path`. */
   entries(path: Path): readonly Path[];
   has(path: Path): boolean;
+  isMapping(path: Path): boolean;
   /** True when there is nothing at `path`, or an empty list or mapping. */
   isEmpty(path: Path): boolean;
 }
@@ -58,6 +59,7 @@ export function createReader(source: Source): Reader {
     },
     entries,
     has: (path) => at(path) !== undefined,
+    isMapping: (path) => isObject(at(path)),
     isEmpty(path) {
       const value = at(path);
       return value === undefined || ((Array.isArray(value) || isObject(value)) && entries(path).length === 0);

@@ -53,7 +53,11 @@ function checkSenders(reader: Reader, source: Source, report: Report): void {
       if (!text.includes('@') || domain === null || domains.includes(domain)) continue;
       const near = source.isSubstituted(path) ? null : nearMatch(domain, writtenDomains(senders, reader, source));
       const hint = near === null ? 'add the domain to `senders`' : `did you mean \`${near}\`?`;
-      report.warning(path, `mail from ${quoted(source.written(path) ?? '')} is refused: its domain is not in \`senders\``, hint);
+      report.warning(
+        path,
+        `mail from ${quoted(source.written(path) ?? '')} is refused: its domain is not in \`senders\``,
+        hint,
+      );
     }
   }
 }

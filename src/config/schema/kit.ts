@@ -34,7 +34,12 @@ export interface IssueNote {
 export type Reading<T> =
   | { readonly kind: 'value'; readonly value: T }
   /** `problem` completes "`<value>` ...". */
-  | { readonly kind: 'problem'; readonly problem: string; readonly hint?: string; readonly known?: readonly string[] };
+  | {
+      readonly kind: 'problem';
+      readonly problem: string;
+      readonly hint?: string;
+      readonly known?: readonly string[];
+    };
 
 export interface ScalarSpec<T> {
   /** What to write, with an example. */
@@ -85,21 +90,22 @@ export function section<S extends z.ZodRawShape>(shape: S): Section<S> {
   return z.object(shape).catchall(unknownKey);
 }
 
-/** One value, read from text; numbers and booleans that should be text are told to be quoted. */
+/** One value, read from text. */
 export function scalar<T>(spec: ScalarSpec<T>): z.ZodType<T> {
   const subject = spec.secret === true ? 'secret' : 'value';
   return z.unknown().transform((input, context): T => {
-    if (typeof input === 'string') {
-      const reading = spec.read(input);
-      if (reading.kind === 'value') return reading.value;
-      addIssue(context, reading.problem, {
-        subject,
-        hint: reading.hint ?? spec.hint,
-        ...(reading.known === undefined ? {} : { known: reading.known }),
-      });
-    } else {
-      addIssue(context, wrongKind(input, 'text'), { subject, hint: spec.hint });
+    const single = typeof input === 'string' || typeof input === 'number' || typeof input === 'boolean';
+    const reading: Reading<T> = single
+      ? spec.read(String(input))
+      : { kind: 'problem', problem: wrongKind(input, 'a single value') };
+    if (reading.kind === 'value' && typeof input === 'string') return reading.value;
+    // YAML made a number of it (and may have lost digits); as text it would have been right.
+    if (reading.kind === 'value') {
+      addIssue(context, wrongKind(input, 'text'), { subject, hint: 'put it in quotes' });
+      return z.NEVER;
     }
+    const { problem, hint = spec.hint, known } = reading;
+    addIssue(context, problem, { subject, hint, ...(known === undefined ? {} : { known }) });
     return z.NEVER;
   });
 }
@@ -123,7 +129,10 @@ export function integer(min: number, max: number): z.ZodType<number> {
 }
 
 /** One of a few words. */
-export function oneOf<const W extends string>(words: readonly W[], refused: ReadonlyMap<string, string> = new Map()): z.ZodType<W> {
+export function oneOf<const W extends string>(
+  words: readonly W[],
+  refused: ReadonlyMap<string, string> = new Map(),
+): z.ZodType<W> {
   return scalar({
     hint: `write one of ${words.join(', ')}`,
     read(text) {
@@ -137,16 +146,19 @@ export function oneOf<const W extends string>(words: readonly W[], refused: Read
 }
 
 /** A list with at least `min` entries; `entries` names them in messages. */
-export function list<T>(entry: z.ZodType<T>, min: number, entries: string): z.ZodType<readonly T[]> {
+export function list<T>(entry: z.ZodType<T>, min: number): z.ZodType<readonly T[]> {
   return z.array(entry).superRefine((values, context) => {
     if (values.length >= min) return;
-    addIssue(context, 'is an empty list', { subject: 'key', hint: `give at least ${min === 1 ? 'one' : min} of ${entries}` });
+    addIssue(context, 'is an empty list', {
+      subject: 'key',
+      hint: `give at least ${min === 1 ? 'one entry' : `${min} entries`}`,
+    });
   });
 }
 
 /** A list as above, or one entry without brackets. */
-export function oneOrMany<T>(entry: z.ZodType<T>, entries: string): z.ZodType<readonly T[]> {
-  return z.preprocess((input) => (typeof input === 'string' ? [input] : input), list(entry, 1, entries));
+export function oneOrMany<T>(entry: z.ZodType<T>): z.ZodType<readonly T[]> {
+  return z.preprocess((input) => (typeof input === 'string' ? [input] : input), list(entry, 1));
 }
 
 /** Adds an issue in our own words. */
@@ -160,7 +172,7 @@ export function wrongKind(input: unknown, wanted: string): string {
   if (input === null) return 'is empty';
   if (Array.isArray(input)) return `is a list, not ${wanted}`;
   if (typeof input === 'object') return `is a mapping, not ${wanted}`;
-  return `is a ${typeof input}, not ${wanted}${wanted === 'text' ? ' (put it in quotes)' : ''}`;
+  return `is a ${typeof input}, not ${wanted}`;
 }
 
 function shownDefault(value: unknown): string {

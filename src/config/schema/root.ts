@@ -21,13 +21,14 @@ export function configSchema(kit: Kit): z.ZodType<Omit<Config, 'file'>> {
   return section({
     hostname: kit.defaulted(domain(), kit.machineName, {
       type: 'domain',
-      absent: "the machine's name",
+      absent: "the machine's name; `localhost` when that is no domain name",
       meaning: 'Name of this relay: in the greeting, EHLO, `Received` and message ids.',
       example: 'relay.example.com',
     }),
     data: kit.defaulted(path(kit.files), './data', {
       type: 'path',
-      meaning: 'Folder of the database, the content key and certificates that the relay makes. Made at the first start.',
+      meaning:
+        'Folder of the database, the content key and certificates that the relay makes. Made at the first start.',
       example: '/var/lib/leadpush-relay',
     }),
     store: kit.defaulted(oneOf(['sqlite']), 'sqlite', {
@@ -35,13 +36,25 @@ export function configSchema(kit: Kit): z.ZodType<Omit<Config, 'file'>> {
       meaning: 'Where queue and log are kept.',
       example: 'sqlite',
     }),
-    retention: kit.defaulted(retentionSection(kit), {}, {
-      type: 'mapping',
-      meaning: 'How long what is kept.',
-      example: '{ content: until-settled, sandbox: 7d, events: 30d }',
-    }),
-    smtp: kit.defaulted(smtpSection(kit), {}, { type: 'mapping', meaning: 'Mail coming in.', example: '{ max_message_size: 10MB }' }),
-    http: kit.defaulted(httpSection(kit), {}, { type: 'mapping', meaning: 'Health and metrics.', example: '{ port: 8025 }' }),
+    retention: kit.defaulted(
+      retentionSection(kit),
+      {},
+      {
+        type: 'mapping',
+        meaning: 'How long what is kept.',
+        example: '{ content: until-settled, sandbox: 7d, events: 30d }',
+      },
+    ),
+    smtp: kit.defaulted(
+      smtpSection(kit),
+      {},
+      { type: 'mapping', meaning: 'Mail coming in.', example: '{ max_message_size: 10MB }' },
+    ),
+    http: kit.defaulted(
+      httpSection(kit),
+      {},
+      { type: 'mapping', meaning: 'Health and metrics.', example: '{ port: 8025 }' },
+    ),
     credentials: kit.defaulted(credentialsSection(kit), [], {
       type: 'list',
       meaning: 'Who may log in to submit mail.',
@@ -57,44 +70,66 @@ export function configSchema(kit: Kit): z.ZodType<Omit<Config, 'file'>> {
       meaning: 'What becomes of mail whose From domain is not in `senders`.',
       example: 'reject',
     }),
-    tags: kit.defaulted(tagsSection(kit), {}, {
-      type: 'mapping by tag',
-      absent: 'the three recovery tags',
-      meaning: 'Kinds of mail. `password-reset`, `admin-reset` and `compromised-account` always exist. A tag needs no entry here to be used.',
-      example: '{ password-reset: { ttl: 15m } }',
-    }),
-    routes: kit.defaulted(routesSection(kit), {}, {
-      type: 'mapping by name',
-      absent: 'required: at least one',
-      meaning: 'The ways out.',
-      example: '{ sandbox: { type: sandbox } }',
-    }),
+    tags: kit.defaulted(
+      tagsSection(kit),
+      {},
+      {
+        type: 'mapping by tag',
+        absent: 'the three recovery tags',
+        meaning:
+          'Kinds of mail. `password-reset`, `admin-reset` and `compromised-account` always exist. A tag needs no entry here to be used.',
+        example: '{ password-reset: { ttl: 15m } }',
+      },
+    ),
+    routes: kit.defaulted(
+      routesSection(kit),
+      {},
+      {
+        type: 'mapping by name',
+        absent: 'required: at least one',
+        meaning: 'The ways out.',
+        example: '{ sandbox: { type: sandbox } }',
+      },
+    ),
     rules: kit.defaulted(rulesSection(kit), [], {
       type: 'list',
       absent: 'required: at least one',
-      meaning: 'Which route a message takes, recipient by recipient. The first rule that matches wins; mail that none matches is refused.',
+      meaning:
+        'Which route a message takes, recipient by recipient. The first rule that matches wins; mail that none matches is refused.',
       example: '[{ name: default, via: [sandbox] }]',
     }),
-    retry: kit.defaulted(retrySection(kit), {}, {
-      type: 'mapping',
-      meaning: 'When to try again.',
-      example: '{ critical: [5s, 15s, 30s, 1m, 2m, 5m] }',
-    }),
-    webhooks: kit.defaulted(list(z.never(), 0, 'webhooks'), [], {
+    retry: kit.defaulted(
+      retrySection(kit),
+      {},
+      {
+        type: 'mapping',
+        meaning: 'When to try again.',
+        example: '{ critical: [5s, 15s, 30s, 1m, 2m, 5m] }',
+      },
+    ),
+    webhooks: kit.defaulted(list(z.never(), 0), [], {
       type: 'empty list',
       meaning: 'Endpoints that events are sent to.',
       example: '[]',
     }),
-    bounces: kit.defaulted(bouncesSection(kit), {}, {
-      type: 'mapping',
-      meaning: 'What the sender hears of mail that failed.',
-      example: '{ dsn: false }',
-    }),
-    log: kit.defaulted(logSection(kit), {}, {
-      type: 'mapping',
-      meaning: "The relay's own log: one line a fact, on standard output.",
-      example: '{ level: info, format: json, file: ./data/relay.log }',
-    }),
+    bounces: kit.defaulted(
+      bouncesSection(kit),
+      {},
+      {
+        type: 'mapping',
+        meaning: 'What the sender hears of mail that failed.',
+        example: '{ dsn: false }',
+      },
+    ),
+    log: kit.defaulted(
+      logSection(kit),
+      {},
+      {
+        type: 'mapping',
+        meaning: "The relay's own log: one line a fact, on standard output.",
+        example: '{ level: info, format: json, file: ./data/relay.log }',
+      },
+    ),
   }).transform((value) => ({
     hostname: value.hostname,
     dataDir: value.data,
@@ -125,10 +160,15 @@ function retentionSection(kit: Kit): z.ZodType<RetentionConfig> {
   return section({
     content: kit.defaulted(content, 'until-settled', {
       type: '`until-settled` or duration',
-      meaning: 'Content of a message, counted from the final state of its last recipient. `until-settled`: it goes at once.',
+      meaning:
+        'Content of a message, counted from the final state of its last recipient. `until-settled`: it goes at once.',
       example: '1h',
     }),
-    sandbox: kit.defaulted(kept, '7d', { type: 'duration', meaning: 'Content that a sandbox route captured.', example: '1d' }),
+    sandbox: kit.defaulted(kept, '7d', {
+      type: 'duration',
+      meaning: 'Content that a sandbox route captured.',
+      example: '1d',
+    }),
     events: kit.defaulted(kept, '30d', {
       type: 'duration',
       meaning: 'Messages without their content, attempts and events, counted from the last final state. At most 3650d.',
@@ -138,27 +178,44 @@ function retentionSection(kit: Kit): z.ZodType<RetentionConfig> {
 }
 
 function retrySection(kit: Kit): z.ZodType<RetryConfig> {
-  const ladder = list(duration(10, 7 * DAY_MS), 1, 'durations');
+  const ladder = list(duration(10, 7 * DAY_MS), 1);
   const type = 'list of durations';
   const steps = 'Waits between attempts; the last one repeats until the TTL or `give_up_after`. 10ms to 7d each.';
   return section({
-    critical: kit.defaulted(ladder, ['5s', '15s', '30s', '1m', '2m', '5m'], { type, meaning: steps, example: '[5s, 15s, 1m]' }),
-    normal: kit.defaulted(ladder, ['30s', '1m', '5m', '15m', '30m', '1h'], { type, meaning: steps, example: '[1m, 5m, 30m]' }),
+    critical: kit.defaulted(ladder, ['5s', '15s', '30s', '1m', '2m', '5m'], {
+      type,
+      meaning: steps,
+      example: '[5s, 15s, 1m]',
+    }),
+    normal: kit.defaulted(ladder, ['30s', '1m', '5m', '15m', '30m', '1h'], {
+      type,
+      meaning: steps,
+      example: '[1m, 5m, 30m]',
+    }),
     bulk: kit.defaulted(ladder, ['5m', '15m', '1h', '2h'], { type, meaning: steps, example: '[15m, 1h, 4h]' }),
     give_up_after: kit.defaulted(duration(10, 30 * DAY_MS), '2d', {
       type: 'duration',
       meaning: 'A message without a TTL expires after this. 10ms to 30d.',
       example: '1d',
     }),
-  }).transform(({ critical, normal, bulk, give_up_after }) => ({ ladders: { critical, normal, bulk }, giveUpAfterMs: give_up_after }));
+  }).transform(({ critical, normal, bulk, give_up_after }) => ({
+    ladders: { critical, normal, bulk },
+    giveUpAfterMs: give_up_after,
+  }));
 }
 
 function bouncesSection(kit: Kit): z.ZodType<unknown> {
   const no = z.unknown().pipe(
-    z.preprocess((input) => (typeof input === 'boolean' ? String(input) : input), scalar({
-      hint: 'write `false`',
-      read: (text) => (text === 'false' ? { kind: 'value', value: false } : { kind: 'problem', problem: 'is neither true nor false' }),
-    })),
+    z.preprocess(
+      (input) => (typeof input === 'boolean' ? String(input) : input),
+      scalar({
+        hint: 'write `false`',
+        read: (text) =>
+          text === 'false'
+            ? { kind: 'value', value: false }
+            : { kind: 'problem', problem: 'is neither true nor false' },
+      }),
+    ),
   );
   return section({
     dsn: kit.defaulted(no, false, {

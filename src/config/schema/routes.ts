@@ -3,12 +3,26 @@ import { z } from 'zod';
 import { PRIORITIES } from '../../core/message.ts';
 import type { RouteConfig, RuleConfig, SmtpRouteConfig } from '../types.ts';
 import { integer, type Kit, list, oneOf, oneOrMany, section } from './kit.ts';
-import { certificateFile, domainPattern, duration, host, mailbox, name, rate, replyText, secretText, tagName, text } from './scalars.ts';
+import {
+  certificateFile,
+  domainPattern,
+  duration,
+  host,
+  mailbox,
+  name,
+  rate,
+  replyText,
+  secretText,
+  tagName,
+  text,
+} from './scalars.ts';
 
 /** What each kind of TLS is usually spoken on. */
 const DEFAULT_PORTS: Readonly<Record<SmtpRouteConfig['tls'], number>> = { required: 587, implicit: 465, none: 25 };
 
-const OPPORTUNISTIC = new Map([['opportunistic', 'is for routes of type mx alone: to a named host TLS is verified, or switched off by name']]);
+const OPPORTUNISTIC = new Map([
+  ['opportunistic', 'is for routes of type mx alone: to a named host TLS is verified, or switched off by name'],
+]);
 
 export function routesSection(kit: Kit): z.ZodType<ReadonlyMap<string, RouteConfig>> {
   const route = z.discriminatedUnion('type', [sandboxRoute(kit), smtpRoute(kit)]);
@@ -41,14 +55,22 @@ export function routesSection(kit: Kit): z.ZodType<ReadonlyMap<string, RouteConf
 
 function sandboxRoute(kit: Kit) {
   return section({
-    type: routeType(kit, 'sandbox', 'Captures every message to be looked at; nothing leaves the machine. It has no other keys.'),
+    type: routeType(
+      kit,
+      'sandbox',
+      'Captures every message to be looked at; nothing leaves the machine. It has no other keys.',
+    ),
   });
 }
 
 function smtpRoute(kit: Kit) {
   return section({
     type: routeType(kit, 'smtp', 'Hands mail to a smarthost or a provider over SMTP.'),
-    host: kit.required(host(), { type: 'host', meaning: 'The smarthost.', example: 'email-smtp.eu-west-1.amazonaws.com' }),
+    host: kit.required(host(), {
+      type: 'host',
+      meaning: 'The smarthost.',
+      example: 'email-smtp.eu-west-1.amazonaws.com',
+    }),
     port: kit.optional(integer(1, 65_535), {
       type: 'number',
       absent: '587 for `tls: required`, 465 for `implicit`, 25 for `none`',
@@ -76,7 +98,11 @@ function smtpRoute(kit: Kit) {
       meaning: 'Connections at most at the same time. 1 to 1000.',
       example: '20',
     }),
-    rate: kit.optional(rate(), { type: 'rate', meaning: 'Messages at most in any such span of time.', example: '14/1s' }),
+    rate: kit.optional(rate(), {
+      type: 'rate',
+      meaning: 'Messages at most in any such span of time.',
+      example: '14/1s',
+    }),
     ca: kit.optional(certificateFile(kit.files), {
       type: 'path',
       absent: "the system's authorities",
@@ -116,13 +142,17 @@ export function rulesSection(kit: Kit): z.ZodType<readonly RuleConfig[]> {
       meaning: 'Recorded with every message that it decides on; no two alike.',
       example: 'recovery',
     }),
-    when: kit.defaulted(condition(kit), {}, {
-      type: 'mapping',
-      absent: 'matches everything',
-      meaning: 'What must hold: all keys that are given, of each at least one entry.',
-      example: '{ tag: [password-reset, admin-reset] }',
-    }),
-    via: kit.optional(oneOrMany(name(), 'routes'), {
+    when: kit.defaulted(
+      condition(kit),
+      {},
+      {
+        type: 'mapping',
+        absent: 'matches everything',
+        meaning: 'What must hold: all keys that are given, of each at least one entry.',
+        example: '{ tag: [password-reset, admin-reset] }',
+      },
+    ),
+    via: kit.optional(oneOrMany(name()), {
       type: 'route or list of routes',
       absent: 'needs `reject`',
       meaning: 'The routes in order: when one is down, the next takes over.',
@@ -136,33 +166,43 @@ export function rulesSection(kit: Kit): z.ZodType<readonly RuleConfig[]> {
     }),
   }).transform(({ name, when, via, reject }): RuleConfig => {
     // config/checks sees to it that exactly one of the two is there.
-    const action = via === undefined ? ({ kind: 'reject', reason: reject ?? '' } as const) : ({ kind: 'via', routes: via } as const);
+    const action =
+      via === undefined ? ({ kind: 'reject', reason: reject ?? '' } as const) : ({ kind: 'via', routes: via } as const);
     return { name, when, action };
   });
-  return list(rule, 0, 'rules');
+  return list(rule, 0);
 }
 
 function condition(kit: Kit): z.ZodType<RuleConfig['when']> {
-  const doc = (type: string, meaning: string, example: string) => ({ type: `${type} or list`, absent: 'not asked', meaning, example });
+  const doc = (type: string, meaning: string, example: string) => ({
+    type: `${type} or list`,
+    absent: 'not asked',
+    meaning,
+    example,
+  });
   return section({
-    tag: kit.optional(oneOrMany(tagName(), 'tags'), doc('tag', 'The tag of the message.', 'password-reset')),
+    tag: kit.optional(oneOrMany(tagName()), doc('tag', 'The tag of the message.', 'password-reset')),
     recipient_domain: kit.optional(
-      oneOrMany(domainPattern(), 'domains'),
-      doc('domain', "The recipient's domain; `*.example.com`: every domain below.", '[partner.example, "*.partner.example"]'),
+      oneOrMany(domainPattern()),
+      doc(
+        'domain',
+        "The recipient's domain; `*.example.com`: every domain below.",
+        '[partner.example, "*.partner.example"]',
+      ),
     ),
     recipient: kit.optional(
-      oneOrMany(mailbox(), 'addresses'),
+      oneOrMany(mailbox()),
       doc('address', 'The recipient; letter case does not count.', 'ann@example.net'),
     ),
     sender_domain: kit.optional(
-      oneOrMany(domainPattern(), 'domains'),
+      oneOrMany(domainPattern()),
       doc('domain', 'The domain in From; `*.example.com`: every domain below.', 'example.com'),
     ),
     credential: kit.optional(
-      oneOrMany(text(128, 'the username of a credential'), 'usernames'),
+      oneOrMany(text(128, 'the username of a credential')),
       doc('username', 'The credential that the client logged in with.', 'keycloak'),
     ),
-    priority: kit.optional(oneOrMany(oneOf(PRIORITIES), 'priorities'), doc('priority', 'The lane.', '[normal, bulk]')),
+    priority: kit.optional(oneOrMany(oneOf(PRIORITIES)), doc('priority', 'The lane.', '[normal, bulk]')),
   }).transform(({ tag, recipient_domain, recipient, sender_domain, credential, priority }) => ({
     ...(tag === undefined ? {} : { tag }),
     ...(recipient_domain === undefined ? {} : { recipientDomain: recipient_domain }),

@@ -28,16 +28,17 @@ export function credentialsSection(kit: Kit): z.ZodType<readonly CredentialConfi
     }),
     password: kit.required(scryptHash(), {
       type: 'hash',
-      meaning: 'A scrypt hash, made by `leadpush-relay credential hash`. At most 128 MiB of memory and N * r * p of 1048576.',
+      meaning:
+        'A scrypt hash, made by `leadpush-relay credential hash`. At most 128 MiB of memory and N * r * p of 1048576.',
       example: '"scrypt:16384:8:1:ZXhhbXBsZS1zYWx0IQ==:WQ2qYJtRlVWAyVYcYV3VxGTIP9KpKzTPVc1ywcdDLdE="',
     }),
-    from: kit.defaulted(list(senderPattern(), 0, 'patterns'), [], {
+    from: kit.defaulted(list(senderPattern(), 0), [], {
       type: 'list of patterns',
       absent: '`[]`: any of `senders`',
       meaning: 'Which From and envelope senders it may use: `a@example.com`, `*@example.com`, `*@*.example.com`, `*`.',
       example: '["*@example.com"]',
     }),
-    networks: kit.defaulted(list(network(false), 0, 'networks'), [], {
+    networks: kit.defaulted(list(network(false), 0), [], {
       type: 'list of networks',
       absent: '`[]`: any',
       meaning: 'Client networks from which it may log in.',
@@ -48,13 +49,17 @@ export function credentialsSection(kit: Kit): z.ZodType<readonly CredentialConfi
       meaning: 'Tag of its mail when the message itself has none.',
       example: 'password-reset',
     }),
-    headers: kit.defaulted(headers(kit), {}, {
-      type: 'mapping',
-      meaning: 'Which `X-Leadpush-*` headers it may set.',
-      example: '{ allow: [tag, ttl, flow] }',
-    }),
+    headers: kit.defaulted(
+      headers(kit),
+      {},
+      {
+        type: 'mapping',
+        meaning: 'Which `X-Leadpush-*` headers it may set.',
+        example: '{ allow: [tag, ttl, flow] }',
+      },
+    ),
   }).transform((value) => ({ ...value, tag: value.tag ?? null }));
-  return list(credential, 0, 'credentials');
+  return list(credential, 0);
 }
 
 function headers(kit: Kit): z.ZodType<CredentialConfig['headers']> {
@@ -92,7 +97,8 @@ export function sendersSection(kit: Kit): z.ZodType<readonly SenderConfig[]> {
     }),
     key: kit.required(path(kit.files), {
       type: 'path',
-      meaning: 'Private key, PEM: RSA of 2048 bits or more, or Ed25519. When every route is a sandbox, the relay makes missing keys itself.',
+      meaning:
+        'Private key, PEM: RSA of 2048 bits or more, or Ed25519. When every route is a sandbox, the relay makes missing keys itself.',
       example: './dkim/example.com.lp1.pem',
     }),
   });
@@ -102,14 +108,14 @@ export function sendersSection(kit: Kit): z.ZodType<readonly SenderConfig[]> {
       meaning: 'A From domain that this relay sends for. Each domain below it is a sender of its own.',
       example: 'example.com',
     }),
-    dkim: kit.defaulted(list(key, 0, 'keys'), [], {
+    dkim: kit.defaulted(list(key, 0), [], {
       type: 'list',
       absent: '`[]`: its mail goes out unsigned',
       meaning: 'Every key signs: list an RSA and an Ed25519 key side by side.',
       example: '[{ selector: lp1, key: ./dkim/example.com.lp1.pem }]',
     }),
   });
-  return list(sender, 0, 'senders');
+  return list(sender, 0);
 }
 
 export function tagsSection(kit: Kit): z.ZodType<ReadonlyMap<string, TagConfig>> {
@@ -123,7 +129,8 @@ export function tagsSection(kit: Kit): z.ZodType<ReadonlyMap<string, TagConfig>>
     ttl: kit.optional(duration(1000, MAX_TTL_MS), {
       type: 'duration',
       absent: 'none: `retry.give_up_after` counts',
-      meaning: 'How long the link in such a mail lives: after it the message is never delivered. The header `X-Leadpush-TTL` goes first. 1s to 30d.',
+      meaning:
+        'How long the link in such a mail lives: after it the message is never delivered. The header `X-Leadpush-TTL` goes first. 1s to 30d.',
       example: '15m',
     }),
     collapse: kit.defaulted(oneOf(['none']), 'none', {

@@ -21,18 +21,19 @@ export function smtpSection(kit: Kit): z.ZodType<SmtpConfig> {
     }),
   });
   return section({
-    listeners: kit.defaulted(
-      list(listener(kit), 1, 'listeners'),
-      [{ host: '127.0.0.1', port: 2525, tls: 'starttls' }],
-      { type: 'list', meaning: 'Where SMTP is spoken.', example: '[{ host: 127.0.0.1, port: 2525, tls: starttls }]' },
-    ),
+    listeners: kit.defaulted(list(listener(kit), 1), [{ host: '127.0.0.1', port: 2525, tls: 'starttls' }], {
+      type: 'list',
+      meaning: 'Where SMTP is spoken.',
+      example: '[{ host: 127.0.0.1, port: 2525, tls: starttls }]',
+    }),
     tls: kit.optional(tls, {
       type: 'mapping',
       absent: 'a self-signed certificate is made in the data folder; on loopback listeners only',
-      meaning: 'The certificate of the listeners. A listener that other machines can reach and that offers TLS needs one.',
+      meaning:
+        'The certificate of the listeners. A listener that other machines can reach and that offers TLS needs one.',
       example: '{ cert: ./tls/cert.pem, key: ./tls/key.pem }',
     }),
-    trusted_networks: kit.defaulted(list(network(true), 0, 'networks'), [], {
+    trusted_networks: kit.defaulted(list(network(true), 0), [], {
       type: 'list of networks',
       meaning:
         'Clients from these networks may submit without AUTH. At most a /8 (IPv4) or /7 (IPv6) each: the relay is never open to everybody.',
@@ -102,7 +103,7 @@ export function httpSection(kit: Kit): z.ZodType<HttpConfig> {
       meaning: 'Port to listen on; 0 lets the system choose.',
       example: '8025',
     }),
-    tokens: kit.defaulted(list(token(kit), 0, 'tokens'), [], {
+    tokens: kit.defaulted(list(token(kit), 0), [], {
       type: 'list',
       meaning: 'Bearer tokens. With none, HTTP is for loopback only: the relay refuses to start on another address.',
       example: '[{ name: ops, hash: "sha256:...", scopes: [read] }]',
@@ -115,10 +116,11 @@ function token(kit: Kit): z.ZodType<TokenConfig> {
     name: kit.required(name(), { type: 'name', meaning: 'Who the token is for; in the log.', example: 'ops' }),
     hash: kit.required(tokenHash(), {
       type: 'hash',
-      meaning: '`sha256:` and the SHA-256 of the token in hex: `printf %s "$TOKEN" | sha256sum`. Use random tokens of 32 characters or more.',
+      meaning:
+        '`sha256:` and the SHA-256 of the token in hex: `printf %s "$TOKEN" | sha256sum`. Use random tokens of 32 characters or more.',
       example: '"sha256:0b1f0f0f5f4a7f1f8f3b1d6a7c2e4d5b6a798897a6b5c4d3e2f1a0b9c8d7e6f5"',
     }),
-    scopes: kit.required(list(oneOf(['read', 'send', 'admin']), 1, 'read, send and admin'), {
+    scopes: kit.required(list(oneOf(['read', 'send', 'admin']), 1), {
       type: 'list of `read`, `send`, `admin`',
       meaning: 'What the token may do.',
       example: '[read, send]',

@@ -68,7 +68,7 @@ export function greet(
   let startTlsOffered = true;
   let over = false;
 
-  const awaited = (): Stage => stages[tap.replies()] ?? 'ehlo';
+  const awaited = (): Stage => stages[tap.replies()] ?? stages.at(-1) ?? 'ehlo';
   const giveUp = <E extends Answer | Failure>(ending: E): E => {
     over = true;
     tap.detach();

@@ -68,7 +68,9 @@ type Now<T> = { readonly [K in keyof T]: T[K] extends (...args: infer A) => Prom
 export interface ReaderCalls extends Now<HistoryStore> {
   figures(): QueueFigures;
   /** Folds the write-ahead log on a connection of its own, so that commits go on meanwhile. */
-  checkpoint(mode: CheckpointMode): WalState;
+  checkpoint(): WalState;
+  /** Octets free on the database's disk after the reserve is back in place; null: the database is in memory. */
+  freeBytes(floorBytes: number): number | null;
 }
 
 /** One call on its way: the name of a function and its arguments. */

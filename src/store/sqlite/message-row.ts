@@ -39,10 +39,10 @@ export interface EventMessageRow {
   readonly deadline: number;
 }
 
-export const EVENT_MESSAGE_COLUMNS = `m.id AS message_id, m.header_message_id, m.tag, m.tag_source, m.flow, m.metadata,
+export const EVENT_MESSAGE_COLUMNS: string = `m.id AS message_id, m.header_message_id, m.tag, m.tag_source, m.flow, m.metadata,
   m.priority, m.credential, m.accepted_at, m.deadline`;
 
-export const MESSAGE_COLUMNS = `${EVENT_MESSAGE_COLUMNS}, m.mid, m.mail_from, m.header_from, m.dsn, m.smtp_utf8,
+export const MESSAGE_COLUMNS: string = `${EVENT_MESSAGE_COLUMNS}, m.mid, m.mail_from, m.header_from, m.dsn, m.smtp_utf8,
   m.collapse_key, m.require_tls, m.rule, m.deadline_source, m.size, m.eight_bit, m.signatures, m.warnings,
   m.client_address, m.client_helo, m.client_tls, m.content_kept`;
 

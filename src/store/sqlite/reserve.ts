@@ -7,6 +7,7 @@
 import { randomFillSync } from 'node:crypto';
 import { existsSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { errorCode } from '../../core/errors.ts';
 
 const RESERVE_BYTES = 8 * 1024 * 1024;
 
@@ -23,11 +24,17 @@ export function createReserve(file: string): Reserve {
     const { bavail, bsize } = statfsSync(dirname(file));
     return bavail * bsize;
   };
+  const remove = (): void => rmSync(file, { force: true });
   return {
-    spend: () => rmSync(file, { force: true }),
+    spend: remove,
     restore(floorBytes) {
-      if (!existsSync(file) && freeBytes() >= floorBytes + RESERVE_BYTES) {
+      if (existsSync(file) || freeBytes() < floorBytes + RESERVE_BYTES) return freeBytes();
+      try {
         writeFileSync(file, randomFillSync(new Uint8Array(RESERVE_BYTES)), { mode: 0o600 });
+      } catch (thrown) {
+        // Half a reserve is none. A disk that filled up meanwhile shows in the octets free.
+        remove();
+        if (!/^(?:ENOSPC|EDQUOT)$/.test(errorCode(thrown) ?? '')) throw thrown;
       }
       return freeBytes();
     },

@@ -1,6 +1,7 @@
 /** Everything that the writing connection can do, assembled; `engine.ts` runs it in transactions. */
 import type Database from 'better-sqlite3';
 import type { MessageId } from '../../core/ids.ts';
+import { BUSY_MS } from './connect.ts';
 import { createAccept } from './accept.ts';
 import type { CheckpointMode, Procedures, WalState, WriterCalls } from './calls.ts';
 import { createNextDue } from './due.ts';
@@ -12,6 +13,9 @@ import { createOperate } from './operate.ts';
 import { beginEpoch, createReclaim } from './reclaim.ts';
 import { createReroute } from './reroute.ts';
 import { createUpkeep } from './upkeep.ts';
+
+/** How long a checkpoint on the writing connection waits for readers to let go, in milliseconds. */
+const READERS_WAIT_MS = 250;
 
 /** Makes the writing procedures of `db`; statements are prepared once, here. */
 export function createWriter(db: Database.Database, dropContentWhenSettled: boolean): Procedures<WriterCalls> {
@@ -71,9 +75,18 @@ export function createContentRead(db: Database.Database): (id: MessageId) => Uin
   return (id) => read.get(id) ?? null;
 }
 
-/** Moves frames of the write-ahead log into the database file, as far as `mode` asks and readers let it. */
+/**
+ * Moves frames of the write-ahead log into the database file, as far as `mode` asks and readers let it. PASSIVE waits for
+ * nobody; the others wait for readers, and here never for long, since commits wait meanwhile.
+ */
 export function checkpoint(db: Database.Database, mode: CheckpointMode): WalState {
-  return readWal(db.prepare(`PRAGMA wal_checkpoint(${mode})`).raw().get());
+  if (mode === 'PASSIVE') return readWal(db.prepare('PRAGMA wal_checkpoint(PASSIVE)').raw().get());
+  db.pragma(`busy_timeout = ${READERS_WAIT_MS}`);
+  try {
+    return readWal(db.prepare(`PRAGMA wal_checkpoint(${mode})`).raw().get());
+  } finally {
+    db.pragma(`busy_timeout = ${BUSY_MS}`);
+  }
 }
 
 /** Looks at the write-ahead log without moving anything; an in-memory database has none. */

@@ -1,0 +1,197 @@
+/**
+ * Reading messages: one, many by filter, or by whatever an operator has in hand.
+ *
+ * Every list is driven by one index and goes from the newest message down, so that it stops when it has enough. Known
+ * limit: two filters that are each common but rarely meet (a tag and a state) read as far as the first of them reaches.
+ * "Newest" is the order of commits; `sinceMs` is found by bisection and takes the clock to have gone forward.
+ */
+import type Database from 'better-sqlite3';
+import { addressKey, type EnvelopeAddress, parseEnvelopeAddress } from '../../core/address.ts';
+import type { DeliveryState } from '../../core/delivery.ts';
+import { type DeliveryId, type MessageId, parseDeliveryId, parseMessageId } from '../../core/ids.ts';
+import { PRIORITIES } from '../../core/message.ts';
+import type { DeliveryView, MessageFilter, MessageView } from '../store.ts';
+import type { ReaderCalls } from './calls.ts';
+import { createFirstSince } from './first-since.ts';
+import { MESSAGE_COLUMNS, type MessageRow, recordOf } from './message-row.ts';
+
+type MessageReads = Pick<ReaderCalls, 'message' | 'messages' | 'find'>;
+type Value = string | number;
+
+interface DeliveryViewRow {
+  readonly id: DeliveryId;
+  readonly recipient: EnvelopeAddress;
+  readonly state: DeliveryState;
+  readonly attempts: number;
+  readonly rule: string;
+  readonly rule_reason: string;
+  readonly via: string;
+  readonly route: string;
+  readonly due_at: number | null;
+  readonly last_response: string | null;
+  readonly delivered_at: number | null;
+  readonly updated_at: number;
+}
+
+/** `addressKey` of what may be a recipient, or null when it is no address. */
+export function recipientKeyOf(text: string): string | null {
+  const parsed = parseEnvelopeAddress(text, { smtpUtf8: true });
+  return parsed.kind === 'address' ? addressKey(parsed.address) : null;
+}
+
+/** Makes the message reads over `db`. */
+export function createMessageReads(db: Database.Database): MessageReads {
+  const byId = db.prepare<[string], MessageRow>(`SELECT ${MESSAGE_COLUMNS} FROM messages m WHERE m.id = ?`);
+  const byMid = db.prepare<[number], MessageRow>(`SELECT ${MESSAGE_COLUMNS} FROM messages m WHERE m.mid = ?`);
+  const deliveriesOf = db.prepare<[number], DeliveryViewRow>(`
+    SELECT id, recipient, state, attempts, rule, rule_reason, via, route, due_at, last_response, delivered_at, updated_at
+    FROM deliveries INDEXED BY deliveries_message WHERE mid = ? ORDER BY did`);
+  const listMids = createMidList(db);
+
+  const byDelivery = midsBy(db, 'SELECT mid FROM deliveries WHERE id = ? LIMIT ?');
+  const byFlow = midsBy(
+    db,
+    'SELECT mid FROM messages INDEXED BY messages_flow WHERE flow = ? ORDER BY mid DESC LIMIT ?',
+  );
+  const byHeaderId = midsBy(
+    db,
+    'SELECT mid FROM messages INDEXED BY messages_header_id WHERE header_message_id = ? ORDER BY mid DESC LIMIT ?',
+  );
+  const byRecipient = midsBy(
+    db,
+    `SELECT DISTINCT mid FROM deliveries INDEXED BY deliveries_recipient
+     WHERE recipient_key = ? ORDER BY mid DESC LIMIT ?`,
+  );
+  const idOf = db.prepare<[number], MessageId>('SELECT id FROM messages WHERE mid = ?').pluck();
+  const wasRejected = db
+    .prepare<[string], MessageId>('SELECT message_id FROM events INDEXED BY events_message WHERE message_id = ? LIMIT 1')
+    .pluck();
+
+  function viewOf(row: MessageRow): MessageView {
+    return {
+      ...recordOf(row),
+      contentKept: row.content_kept === 1,
+      deliveries: deliveriesOf.all(row.mid).map(deliveryViewOf),
+    };
+  }
+
+  return {
+    message(id) {
+      const row = byId.get(id);
+      return row === undefined ? null : viewOf(row);
+    },
+
+    messages: (filter) => listMids(filter).flatMap((mid) => byMid.all(mid)).map(viewOf),
+
+    find(key, by, limit) {
+      if (by === 'flow') return byFlow.all(key, limit).flatMap((mid) => idOf.all(mid));
+      const id = parseMessageId(key);
+      if (id !== null) return byId.get(id) === undefined ? wasRejected.all(id) : [id];
+      const bare = key.replace(/^<(.*)>$/, '$1');
+      const recipientKey = recipientKeyOf(bare);
+      const mids = new Set([
+        ...(parseDeliveryId(key) === null ? [] : byDelivery.all(key, limit)),
+        ...byHeaderId.all(`<${bare}>`, limit),
+        ...byFlow.all(key, limit),
+        ...(recipientKey === null ? [] : byRecipient.all(recipientKey, limit)),
+      ]);
+      return [...mids]
+        .sort((a, b) => b - a)
+        .slice(0, limit)
+        .flatMap((mid) => idOf.all(mid));
+    },
+  };
+}
+
+function midsBy(db: Database.Database, sql: string): Database.Statement<[string, number], number> {
+  return db.prepare<[string, number], number>(sql).pluck();
+}
+
+function deliveryViewOf(row: DeliveryViewRow): DeliveryView {
+  return {
+    id: row.id,
+    recipient: row.recipient,
+    state: row.state,
+    attempts: row.attempts,
+    rule: row.rule,
+    ruleReason: row.rule_reason,
+    via: JSON.parse(row.via),
+    route: row.route,
+    nextAttemptAt: row.due_at,
+    lastResponse: row.last_response,
+    deliveredAt: row.delivered_at,
+    updatedAt: row.updated_at,
+  };
+}
+
+/** The short keys of the messages that `filter` describes, newest first. */
+function createMidList(db: Database.Database): (filter: MessageFilter) => readonly number[] {
+  const statements = new Map<string, Database.Statement<Value[], number>>();
+  const prepared = (sql: string): Database.Statement<Value[], number> => {
+    const known = statements.get(sql);
+    if (known !== undefined) return known;
+    const statement = db.prepare<Value[], number>(sql).pluck();
+    statements.set(sql, statement);
+    return statement;
+  };
+  const firstSince = createFirstSince(db, 'messages', 'mid', 'accepted_at');
+  const midBefore = db
+    .prepare<[string, string], number>(
+      `SELECT coalesce((SELECT mid FROM messages WHERE id = ?),
+        (SELECT mid + 1 FROM messages WHERE id < ? ORDER BY id DESC LIMIT 1), 0)`,
+    )
+    .pluck();
+
+  return (filter) => {
+    const { tag, state, recipient, flow, sinceMs, before, limit } = filter;
+    const where: string[] = [];
+    const values: Value[] = [];
+    const demand = (condition: string, ...given: readonly Value[]): void => {
+      where.push(condition);
+      values.push(...given);
+    };
+    const recipientKey = recipient === undefined ? undefined : recipientKeyOf(recipient);
+    if (recipientKey === null) return [];
+    if (before !== undefined) demand('m.mid < ?', midBefore.get(before, before) ?? 0);
+    if (sinceMs !== undefined) demand('m.mid >= ? AND m.accepted_at >= ?', firstSince(sinceMs), sinceMs);
+    if (tag !== undefined) demand('m.tag = ?', tag);
+    if (flow !== undefined) demand('m.flow = ?', flow);
+    const conditions = where.map((condition) => ` AND ${condition}`).join('');
+
+    if (recipientKey !== undefined) {
+      const withState = state === undefined ? '' : ' AND d.state = ?';
+      return prepared(`
+        SELECT DISTINCT d.mid FROM deliveries d INDEXED BY deliveries_recipient CROSS JOIN messages m ON m.mid = d.mid
+        WHERE d.recipient_key = ?${withState}${conditions.replaceAll('m.mid', 'd.mid')} ORDER BY d.mid DESC LIMIT ?`).all(
+        recipientKey,
+        ...(state === undefined ? [] : [state]),
+        ...values,
+        limit,
+      );
+    }
+    if (state === 'sending') {
+      return prepared(`
+        SELECT DISTINCT m.mid FROM deliveries d INDEXED BY deliveries_lease CROSS JOIN messages m ON m.mid = d.mid
+        WHERE d.lease_until IS NOT NULL${conditions} ORDER BY m.mid DESC LIMIT ?`).all(...values, limit);
+    }
+    if (state !== undefined && state !== 'delivered' && flow === undefined) {
+      const perLane = prepared(`
+        SELECT DISTINCT d.mid FROM deliveries d INDEXED BY deliveries_state CROSS JOIN messages m ON m.mid = d.mid
+        WHERE d.state = ? AND d.state NOT IN ('sending', 'delivered') AND d.priority = ?${conditions.replaceAll('m.mid', 'd.mid')}
+        ORDER BY d.mid DESC LIMIT ?`);
+      return PRIORITIES.flatMap((_, lane) => perLane.all(state, lane, ...values, limit))
+        .sort((a, b) => b - a)
+        .slice(0, limit);
+    }
+    const index = flow !== undefined ? 'INDEXED BY messages_flow' : tag !== undefined ? 'INDEXED BY messages_tag' : '';
+    if (state !== undefined) {
+      demand(
+        'EXISTS (SELECT 1 FROM deliveries d INDEXED BY deliveries_message WHERE d.mid = m.mid AND d.state = ?)',
+        state,
+      );
+    }
+    return prepared(
+      `SELECT m.mid FROM messages m ${index} WHERE ${['1', ...where].join(' AND ')} ORDER BY m.mid DESC LIMIT ?`,
+    ).all(...values, limit);
+  };
+}

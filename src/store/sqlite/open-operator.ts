@@ -1,0 +1,34 @@
+/**
+ * An operator's writes from another process (`queue retry`, `queue cancel`), beside a live relay or without one.
+ *
+ * It takes no process lock and leases nothing; SQLite's own lock orders its commits with the relay's, which notices them
+ * within half a second. Runs in the calling thread: a command has nothing else to do.
+ */
+import type { QueueStore } from '../store.ts';
+import { openWriter } from './engines.ts';
+import { createGroupCommit } from './group-commit.ts';
+import { createInlineHost } from './inline-host.ts';
+
+export interface SqliteOperator extends Pick<QueueStore, 'retryNow' | 'cancel'> {
+  stop(): Promise<void>;
+}
+
+export interface SqliteOperatorOptions {
+  readonly file: string;
+  /** As for the relay: a cancel may settle a message. */
+  readonly dropContentWhenSettled: boolean;
+}
+
+/** Opens the database, which must be there; rejects with a `RelayError` `store-open`. */
+export async function openSqliteOperator(options: SqliteOperatorOptions): Promise<SqliteOperator> {
+  const host = createInlineHost(openWriter({ role: 'writer', ...options, migrate: false, mustExist: true }));
+  const group = createGroupCommit(host, () => undefined);
+  return {
+    retryNow: (target, now) => group.call('retryNow', target, now),
+    cancel: (target, now, reason) => group.call('cancel', target, now, reason),
+    async stop() {
+      await group.stop();
+      await host.stop();
+    },
+  };
+}

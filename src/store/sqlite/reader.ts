@@ -1,0 +1,39 @@
+/** Everything that the reading connection can do, assembled. */
+import type Database from 'better-sqlite3';
+import type { Procedures, ReaderCalls, WalState } from './calls.ts';
+import { createAttemptReads } from './history-attempts.ts';
+import { createEventReads } from './history-events.ts';
+import { createMessageReads } from './history-messages.ts';
+import { createQueueReads } from './history-queue.ts';
+import { createStats } from './history-stats.ts';
+import { createContentRead } from './writer.ts';
+
+/** What of a reader is not a read of the database. */
+export interface ReaderDuties {
+  /** Folds the write-ahead log, on a connection that may write. */
+  readonly checkpoint: () => WalState;
+  /** See `ReaderCalls.freeBytes`. */
+  readonly freeBytes: (floorBytes: number) => number | null;
+}
+
+/** Makes the reading procedures of `db`; statements are prepared once, here. */
+export function createReader(db: Database.Database, duties: ReaderDuties): Procedures<ReaderCalls> {
+  const { message, messages, find } = createMessageReads(db);
+  const { eventsOf, events, rejectedFor } = createEventReads(db);
+  const { queue, figures } = createQueueReads(db);
+  return {
+    message: { access: 'read', run: message },
+    messages: { access: 'read', run: messages },
+    find: { access: 'read', run: find },
+    attempts: { access: 'read', run: createAttemptReads(db) },
+    eventsOf: { access: 'read', run: eventsOf },
+    events: { access: 'read', run: events },
+    rejectedFor: { access: 'read', run: rejectedFor },
+    stats: { access: 'read', run: createStats(db) },
+    queue: { access: 'read', run: queue },
+    figures: { access: 'read', run: figures },
+    content: { access: 'read', run: createContentRead(db) },
+    checkpoint: { access: 'alone', run: duties.checkpoint },
+    freeBytes: { access: 'alone', run: duties.freeBytes },
+  };
+}

@@ -1,0 +1,134 @@
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { generate } from 'selfsigned';
+import { describe, expect, test } from 'vitest';
+import { NOW, type Ran, run, tempFolder, writeConfig } from './support.ts';
+
+const check = (file: string, tty = false): Promise<Ran> => run(['check', '--config', file], { tty });
+const levels = (ran: Ran, about: string): readonly unknown[] =>
+  ran.json.filter((result) => result['about'] === about).map((result) => result['level']);
+
+async function withKey(mode = 0o600): Promise<{ folder: string; key: string; over: Record<string, unknown> }> {
+  const folder = tempFolder();
+  const key = join(folder, 'lp1.pem');
+  await run(['dkim', 'generate', '--domain', 'example.com', '--selector', 'lp1', '--algorithm', 'ed25519', '--out', key]);
+  chmodSync(key, mode);
+  return { folder, key, over: { senders: [{ domain: 'example.com', dkim: [{ selector: 'lp1', key }] }] } };
+}
+
+const SMTP_ROUTE = {
+  routes: { ses: { type: 'smtp', host: 'smtp.example.net', port: 587 } },
+  rules: [{ name: 'default', via: ['ses'] }],
+};
+
+describe('check', () => {
+  test('finds nothing wrong with a good config and ends with 0', async () => {
+    const { folder, over } = await withKey();
+    const ran = await check(writeConfig(folder, over), true);
+    expect(ran.err).toBe('');
+    expect(ran.code).toBe(0);
+    expect(ran.out).toContain('The relay can start.');
+    expect(ran.out).toContain('example.com is signed with lp1');
+  });
+
+  test('shows every finding of a broken config with its place and ends with 1', async () => {
+    const file = writeConfig(tempFolder(), { smtp: { lissteners: [] }, http: { port: 'many' } });
+    const ran = await check(file);
+    expect(ran.code).toBe(1);
+    const messages = ran.json.map((result) => String(result['message']));
+    expect(messages.some((message) => message.includes('lissteners'))).toBe(true);
+    expect(messages.some((message) => message.includes('http.port'))).toBe(true);
+    expect(messages.every((message) => message.startsWith(`${file}:`))).toBe(true);
+  });
+
+  test('a config that is not there is a finding, not wrong use', async () => {
+    expect((await check(join(tempFolder(), 'none.yaml'))).code).toBe(1);
+  });
+
+  test('a key that is not there is an error with the command that makes it', async () => {
+    const folder = tempFolder();
+    const senders = [{ domain: 'example.com', dkim: [{ selector: 'lp1', key: './none.pem' }] }];
+    const ran = await check(writeConfig(folder, { senders, ...SMTP_ROUTE }));
+    expect(ran.code).toBe(1);
+    expect(levels(ran, 'dkim')).toEqual(['error']);
+    expect(ran.out).toContain('dkim generate --domain example.com');
+  });
+
+  test('a key that is not there is in order where every route is a sandbox', async () => {
+    const senders = [{ domain: 'example.com', dkim: [{ selector: 'lp1', key: './none.pem' }] }];
+    const ran = await check(writeConfig(tempFolder(), { senders }));
+    expect([ran.code, levels(ran, 'dkim')]).toEqual([0, ['ok']]);
+  });
+
+  test('a sender without a key is a warning', async () => {
+    const ran = await check(writeConfig(tempFolder()));
+    expect([ran.code, levels(ran, 'dkim')]).toEqual([0, ['warning']]);
+  });
+
+  test('a key that others may read is a warning that says what to type', async () => {
+    const { folder, key, over } = await withKey(0o644);
+    const ran = await check(writeConfig(folder, over));
+    expect(levels(ran, 'dkim')).toEqual(['ok', 'warning']);
+    expect(ran.out).toContain(`chmod 600 ${key}`);
+  });
+
+  test('a data folder that everybody may enter is a warning', async () => {
+    const folder = tempFolder();
+    mkdirSync(join(folder, 'data'));
+    chmodSync(join(folder, 'data'), 0o755);
+    expect(levels(await check(writeConfig(folder)), 'data')).toEqual(['ok', 'warning']);
+  });
+
+  test('a data folder that cannot be made is an error', async () => {
+    const folder = tempFolder();
+    writeFileSync(join(folder, 'plain'), '');
+    symlinkSync(join(folder, 'plain'), join(folder, 'data'));
+    const ran = await check(writeConfig(folder, { data: './data/inner' }));
+    expect([ran.code, levels(ran, 'data')]).toEqual([1, ['error']]);
+  });
+
+  test('a database that is none is an error', async () => {
+    const folder = tempFolder();
+    mkdirSync(join(folder, 'data'), { mode: 0o700 });
+    writeFileSync(join(folder, 'data', 'relay.db'), 'this is not a database, whatever its name says'.repeat(100));
+    const ran = await check(writeConfig(folder));
+    expect([ran.code, levels(ran, 'data')]).toEqual([1, ['ok', 'error']]);
+  });
+
+  describe('of a certificate', () => {
+    async function certificate(notAfter: Date): Promise<Ran> {
+      const folder = tempFolder();
+      const pair = await generate([{ name: 'commonName', value: 'relay.example.com' }], {
+        keySize: 2048,
+        notBeforeDate: new Date(NOW - 86_400_000),
+        notAfterDate: notAfter,
+      });
+      writeFileSync(join(folder, 'cert.pem'), pair.cert);
+      writeFileSync(join(folder, 'key.pem'), pair.private, { mode: 0o600 });
+      const smtp = {
+        listeners: [{ host: '127.0.0.1', port: 2525, tls: 'starttls' }],
+        tls: { cert: './cert.pem', key: './key.pem' },
+      };
+      return check(writeConfig(folder, { smtp }));
+    }
+
+    test.each([
+      [90, 'ok', 0],
+      [10, 'warning', 0],
+      [-0.5, 'error', 1],
+    ] as const)('that ends in %d days: %s', async (days, level, code) => {
+      const ran = await certificate(new Date(NOW + days * 86_400_000));
+      expect([levels(ran, 'tls'), ran.code]).toEqual([[level], code]);
+    });
+
+    test('tells when the key belongs to another one', async () => {
+      const { folder, key } = await withKey();
+      const pair = await generate([{ name: 'commonName', value: 'relay.example.com' }], { keySize: 2048 });
+      writeFileSync(join(folder, 'cert.pem'), pair.cert);
+      const smtp = { listeners: [{ host: '127.0.0.1', port: 2525, tls: 'starttls' }], tls: { cert: './cert.pem', key } };
+      const ran = await check(writeConfig(folder, { smtp }));
+      expect(ran.code).toBe(1);
+      expect(ran.out).toContain('is not the key of');
+    });
+  });
+});

@@ -1,0 +1,122 @@
+import { describe, expect, test } from 'vitest';
+import type { EnvelopeAddress } from '../../src/core/address.ts';
+import type { DeliveryId, MessageId } from '../../src/core/ids.ts';
+import { verdictOn, type VerdictInput } from '../../src/cli/verdict.ts';
+import type { AttemptView, DeliveryView, MessageView } from '../../src/store/store.ts';
+import { NOW } from './support.ts';
+
+const DELIVERY = `dlv_${'0'.repeat(26)}` as DeliveryId;
+
+function delivery(over: Partial<DeliveryView>): DeliveryView {
+  return {
+    id: DELIVERY,
+    recipient: 'ann@example.net' as EnvelopeAddress,
+    state: 'queued',
+    attempts: 0,
+    rule: 'recovery',
+    ruleReason: 'tag is password-reset',
+    via: ['ses'],
+    route: 'ses',
+    nextAttemptAt: null,
+    lastResponse: null,
+    deliveredAt: null,
+    updatedAt: NOW + 500,
+    ...over,
+  };
+}
+
+const attempt: AttemptView = {
+  deliveryId: DELIVERY,
+  startedAt: NOW,
+  number: 1,
+  route: 'ses',
+  outcome: 'deferred',
+  cause: 'recipient',
+  next_hop: 'mx.example.net:587',
+  tls: 'TLSv1.3',
+  cipher: 'x',
+  stage: 'rcpt',
+  code: 451,
+  enhanced: '4.2.1',
+  response: 'mailbox \u001b[31mbusy',
+  timings_ms: {},
+};
+
+function verdict(one: Partial<DeliveryView>, over: Partial<VerdictInput> = {}): string {
+  const message: MessageView = {
+    id: `msg_${'0'.repeat(26)}` as MessageId,
+    headerMessageId: '<a@example.com>',
+    mailFrom: '',
+    headerFrom: 'no-reply@example.com',
+    dsn: { ret: null, envid: null },
+    smtpUtf8: false,
+    tag: 'password-reset',
+    tagSource: 'header',
+    flow: null,
+    metadata: {},
+    priority: 'critical',
+    collapseKey: null,
+    requireTls: false,
+    credential: null,
+    rule: 'recovery',
+    acceptedAt: NOW,
+    deadline: NOW + 900_000,
+    deadlineSource: 'tag',
+    size: 1000,
+    eightBit: false,
+    signatures: [],
+    warnings: [],
+    client: { address: '127.0.0.1', helo: 'app', tls: null },
+    contentKept: true,
+    deliveries: [],
+  };
+  return verdictOn({
+    message,
+    deliveries: [delivery(one)],
+    attempts: [],
+    events: [],
+    now: NOW + 1000,
+    sandboxRoutes: new Set(['sandbox']),
+    ...over,
+  }).text;
+}
+
+describe('the verdict', () => {
+  test('on a delivered mail says who took it, when, and what it answered', () => {
+    const took: AttemptView = { ...attempt, outcome: 'delivered', code: 250, enhanced: '2.0.0', response: 'Ok' };
+    expect(verdict({ state: 'delivered', attempts: 1, deliveredAt: NOW + 63 }, { attempts: [took] })).toBe(
+      'Delivered to ann@example.net: ses (mx.example.net:587) took it on 2026-01-05 10:00:00Z, 63 ms after it was accepted, ' +
+        'and answered: 250 2.0.0 Ok. If it is not in the inbox, ask there and look in the spam folder.',
+    );
+  });
+
+  test('on a captured mail says that nothing left', () => {
+    expect(verdict({ state: 'delivered', route: 'sandbox', deliveredAt: NOW + 5 })).toContain('nothing left this machine');
+  });
+
+  test('on a waiting mail says what came of the last attempt, when the next is due and when it ends', () => {
+    expect(verdict({ state: 'deferred', attempts: 1, nextAttemptAt: NOW + 6000 }, { attempts: [attempt] })).toBe(
+      'Not delivered to ann@example.net yet: tried once, the last one: 451 4.2.1 mailbox busy; next attempt in 5 s over ses; ' +
+        'it is given up on 2026-01-05 10:15:00Z.',
+    );
+    expect(verdict({ state: 'queued', nextAttemptAt: NOW })).toContain('nothing was tried yet; an attempt is due now');
+  });
+
+  test.each([
+    ['sending', 'Being sent'],
+    ['bounced', 'Bounced'],
+    ['expired', 'Expired for ann@example.net on 2026-01-05 10:00:00Z: not delivered in the 15 min it had'],
+    ['superseded', 'a newer message took its place'],
+    ['suppressed', 'the address is suppressed'],
+    ['throttled', 'too many messages'],
+    ['canceled', 'Canceled'],
+    ['quarantined', `queue retry ${DELIVERY}`],
+  ] as const)('on a mail that is %s says so', (state, words) => {
+    expect(verdict({ state })).toContain(words);
+  });
+
+  test('on several recipients counts them', () => {
+    const two = [delivery({ state: 'delivered' }), delivery({ state: 'bounced' }), delivery({ state: 'delivered' })];
+    expect(verdict({}, { deliveries: two })).toBe('3 recipients: 2 delivered, 1 bounced.');
+  });
+});

@@ -1,0 +1,41 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { DELIVERY_STATES, isFinal } from '../../src/core/delivery.ts';
+import { LOG_FIELDS } from '../../src/telemetry/fields.ts';
+import { METRICS } from '../../src/telemetry/metric-names.ts';
+import { REJECTION_REASONS } from '../../src/telemetry/rejection-reason.ts';
+
+const README = readFileSync(join(import.meta.dirname, '../../src/telemetry/README.md'), 'utf8');
+
+/** The rows under the heading `| first | ...`, cell by cell. */
+function tableUnder(first: string): readonly (readonly string[])[] {
+  const lines = README.split('\n');
+  const start = lines.findIndex((line) => line.startsWith(`| ${first} |`));
+  const end = lines.findIndex((line, index) => index > start && !line.startsWith('|'));
+  return lines
+    .slice(start + 2, end)
+    .map((line) => line.split('|').slice(1, -1).map((cell) => cell.trim()));
+}
+
+test('the published log fields are those of the code, with the same meaning', () => {
+  expect(tableUnder('field')).toEqual(Object.entries(LOG_FIELDS).map(([name, meaning]) => [`\`${name}\``, meaning]));
+});
+
+test('the published metrics are those of the code, with type, labels and meaning', () => {
+  expect(tableUnder('metric')).toEqual(
+    Object.values(METRICS).map(({ name, type, labels, help }) => [
+      `\`${name}\``,
+      type,
+      labels.map((label) => `\`${label}\``).join(', '),
+      help,
+    ]),
+  );
+});
+
+test('the published label values are those of the code', () => {
+  const values = new Map(tableUnder('label').map(([label = '', text = '']) => [label, text]));
+  const listed = (names: readonly string[]): string => names.map((name) => `\`${name}\``).join(', ');
+  expect(values.get('`reason` of refusals')).toBe(listed(REJECTION_REASONS));
+  expect(values.get('`outcome` of deliveries')).toBe(`final states: ${listed(DELIVERY_STATES.filter(isFinal))}`);
+});
