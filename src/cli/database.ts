@@ -10,8 +10,9 @@ import type { Command } from 'commander';
 import type { Config } from '../config/types.ts';
 import { RelayError } from '../core/errors.ts';
 import { sleep } from '../core/time.ts';
-import { openSqliteOperator, openSqliteReader } from '../store/sqlite/open.ts';
-import type { HistoryStore, QueueStore } from '../store/store.ts';
+import { openSqliteOperator, type SqliteOperator } from '../store/sqlite/open-operator.ts';
+import { openSqliteReader } from '../store/sqlite/open-reader.ts';
+import type { HistoryStore } from '../store/store.ts';
 import type { CliIo, GlobalOptions } from './io.ts';
 import { loadSettings } from './settings.ts';
 
@@ -28,11 +29,6 @@ export interface Database extends History {
   readonly folder: string;
   /** null when the folder was named by `--data`. */
   readonly config: Config | null;
-}
-
-/** What an operator may change: nothing but when, and whether, a delivery is tried. */
-export interface Operator extends Pick<QueueStore, 'retryNow' | 'cancel'> {
-  close(): Promise<void>;
 }
 
 const FILE_NAME = 'relay.db';
@@ -64,19 +60,18 @@ export async function openDatabase(io: CliIo, options: DatabaseOptions): Promise
 
 /** Opens the database in `folder` for reading. */
 export async function openHistory(folder: string): Promise<History> {
-  const reader = await openSqliteReader({ file: existing(folder) });
-  return { history: reader.history, close: () => reader.stop() };
+  const history = await openSqliteReader(existing(folder));
+  return { history, close: () => history.stop() };
 }
 
 /** Opens the database for an operator's writes. */
-export async function openOperator(io: CliIo, options: DatabaseOptions): Promise<Operator> {
-  const { folder } = databaseFolder(io, options);
-  const operator = await openSqliteOperator({ file: existing(folder) });
-  return {
-    retryNow: (target, now) => operator.retryNow(target, now),
-    cancel: (target, now, reason) => operator.cancel(target, now, reason),
-    close: () => operator.stop(),
-  };
+export async function openOperator(io: CliIo, options: DatabaseOptions): Promise<SqliteOperator> {
+  const { folder, config } = databaseFolder(io, options);
+  return openSqliteOperator({
+    file: existing(folder),
+    // Without the config the relay's own clean-up decides when content goes.
+    dropContentWhenSettled: config?.retention.contentMs === 0,
+  });
 }
 
 /** Waits until `folder` has a database; false when the user wants an end first. */

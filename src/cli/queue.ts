@@ -102,7 +102,7 @@ async function change(io: CliIo, ids: readonly string[], verb: 'retry' | 'cancel
       await report(io, options, verb, target, result);
     }
   } finally {
-    await operator.close();
+    await operator.stop();
   }
 }
 

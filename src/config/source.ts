@@ -29,6 +29,8 @@ import { OPEN_QUOTE, yamlProblem } from './yaml-problem.ts';
 const MAX_VALUES = 20_000;
 const MAX_DEPTH = 24;
 const MAX_SYNTAX_FINDINGS = 100;
+/** The parser's time grows with the square of open brackets: 70 s for 200,000 of them, 0.6 s for 20,000. */
+const NOT_BRACKETS = /[^[{]+/g;
 const MAX_SECRET_BYTES = 64 * 1024;
 
 /** Where a value stands, and how it is written. */
@@ -70,7 +72,8 @@ export interface SourceInput {
 /** Reads the text of a config file. */
 export function parseSource(input: SourceInput): Source {
   const lines = new LineCounter();
-  const document = parseDocument(input.text, {
+  const flood = input.text.replace(NOT_BRACKETS, '').length > MAX_VALUES;
+  const document = parseDocument(flood ? '' : input.text, {
     lineCounter: lines,
     prettyErrors: false,
     uniqueKeys: false,
@@ -88,6 +91,9 @@ export function parseSource(input: SourceInput): Source {
     return { file: input.file, line: Math.max(line, 1), column: Math.max(col, 1), path: pathText(path), message, hint };
   };
 
+  let tooLarge = flood;
+  if (flood) findings.push(report(0, [], `the file has more than ${MAX_VALUES} opening brackets`, 'make it smaller'));
+
   const faults = [...document.errors, ...document.warnings];
   const faultyLines = new Set<number>();
   for (const fault of faults) {
@@ -104,7 +110,6 @@ export function parseSource(input: SourceInput): Source {
   const anchors = faults.length === 0 ? resolveAliases(document) : new Map<Alias, Node>();
   const open = new Set<Node>();
   let count = 0;
-  let tooLarge = false;
 
   const walk = (node: Node | null, path: Path, keyOffset: number): unknown => {
     if (tooLarge) return null;

@@ -134,7 +134,11 @@ export interface QueueStore {
    */
   reroute(routes: readonly string[]): Promise<number>;
   /** For each route with waiting deliveries: when the next one is due, and the next deadline or lease end of all. */
-  nextDue(): Promise<{ readonly routes: ReadonlyMap<string, number>; readonly nextDeadline: number | null; readonly nextLeaseEnd: number | null }>;
+  nextDue(): Promise<{
+    readonly routes: ReadonlyMap<string, number>;
+    readonly nextDeadline: number | null;
+    readonly nextLeaseEnd: number | null;
+  }>;
   /** The bytes of an accepted message, or null when they are gone. */
   content(messageId: MessageId): Promise<Uint8Array | null>;
   /** An operator's wish for one delivery or all undelivered ones of a message. */

@@ -37,7 +37,6 @@ export async function seed(folder: string): Promise<Seed> {
   const store = await openSqliteStore({
     file: join(folder, 'relay.db'),
     clock,
-    ids,
     dropContentWhenSettled: true,
     exclusive: true,
   });

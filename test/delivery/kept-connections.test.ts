@@ -131,11 +131,49 @@ test('a fresh connection that dies at MAIL is not replaced', async () => {
   expect(hop.connections()).toBe(1);
 });
 
-test('a connection on which the server speaks out of turn while idle is not used again', async () => {
-  const { hop, deliver } = await bench({ on: { dot: once(raw('250 ok\r\n250 ok\r\n')) } });
-  await deliver();
+test.each([
+  ['one reply too many', '250 ok\r\n250 ok\r\n'],
+  ['two replies too many', '250 ok\r\n250 ok\r\n250 ok\r\n'],
+  ['the beginning of a reply', '250 ok\r\n250'],
+])('a connection on which the server says %s is not used again', async (_what, octets) => {
+  const { hop, deliver } = await bench({ on: { dot: once(raw(octets)) } });
+  expect((await deliver()).kind).toBe('delivered');
   expect((await deliver()).kind).toBe('delivered');
   expect(hop.messages.map((message) => message.connection)).toEqual([1, 2]);
+});
+
+test('a connection on which the server speaks while nothing was asked is dropped', async () => {
+  const { hop, deliver } = await bench();
+  let say = (): void => {};
+  hop.on('dot', async (context) => {
+    say = () => context.say('250 ok\r\n');
+    return null;
+  });
+  await deliver();
+  say();
+  await hop.until(() => hop.openConnections() === 0);
+  expect((await deliver()).kind).toBe('delivered');
+  expect(hop.connections()).toBe(2);
+});
+
+test.each(['EHLO', 'AUTH'] as const)(
+  'replies too many at %s are not taken for answers to the message',
+  async (step) => {
+    const auth = { username: 'relay', password: 'x' };
+    const said = step === 'EHLO' ? '250-hop\r\n250 AUTH PLAIN\r\n' : '235 ok\r\n';
+    const { hop, deliver } = await bench({ auth, on: { [step]: raw(`${said}${'250 ok\r\n'.repeat(3)}`) } }, { auth });
+    expect((await deliver()).kind).toBe('deferred');
+    expect(hop.messages).toHaveLength(0);
+  },
+);
+
+test('a reply too many at RSET costs the connection, not the message', async () => {
+  const { hop, deliver } = await bench({
+    on: { RCPT: once(reply('550 5.1.1 unknown')), RSET: raw('250 ok\r\n250 ok\r\n250 ok\r\n') },
+  });
+  await deliver();
+  expect((await deliver()).kind).toBe('delivered');
+  expect(hop.messages.map((message) => message.connection)).toEqual([2]);
 });
 
 test('after trouble of the route the connection is not used again', async () => {

@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
+import { createIds } from '../../src/core/ids.ts';
 import { refuse } from '../../src/core/refusal.ts';
+import { systemClock } from '../../src/core/time.ts';
 import { createNetworks } from '../../src/intake/networks.ts';
 import { MAX_FAULTS, MAX_IDLE_COMMANDS, MAX_LINE_BYTES } from '../../src/intake/smtp-wire.ts';
 import type { Submission } from '../../src/intake/submission.ts';
@@ -102,8 +104,8 @@ describe('the conversation', () => {
   });
 
   test('answers a duplicate with the first id, in the same words', async () => {
-    const first = 'msg_01jz0000000000000000000000';
-    const rig = await open({ intake: { accept: async () => ({ kind: 'duplicate', id: first as never }) } });
+    const first = createIds(systemClock).message();
+    const rig = await open({ intake: { accept: async () => ({ kind: 'duplicate', id: first }) } });
     expect(await send(await dial(rig))).toBe(`250 2.0.0 Ok: queued as ${first}`);
   });
 

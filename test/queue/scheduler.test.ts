@@ -24,7 +24,7 @@ const DELIVERED: Outcome = {
   response: 'ok',
   timings: {},
 };
-const DEFERRED: Outcome = { ...DELIVERED, kind: 'deferred', cause: 'route', stage: 'connect', code: null, enhanced: null };
+const DEFERRED: Outcome & { readonly kind: 'deferred' } = { ...DELIVERED, kind: 'deferred', cause: 'route', stage: 'connect', code: null };
 
 /** A transport that the test answers for; it notes what runs at the same time. */
 function createFakeTransport(capacity: number): Transport & {

@@ -45,6 +45,8 @@ export interface StepContext {
   readonly transaction: number;
   /** The command line; empty where there is none. */
   readonly line: string;
+  /** Sends `octets` on this connection, now or later, out of turn. */
+  say(octets: string): void;
 }
 
 export type Hook = (context: StepContext) => Behaviour | null | Promise<Behaviour | null>;
@@ -267,7 +269,12 @@ export async function startNextHop(options: NextHopOptions = {}): Promise<NextHo
     let username: string | null = null;
     let mail: { from: string; parameters: string } | null = null;
     let recipients: { address: string; parameters: string }[] = [];
-    const context = (line: string): Omit<StepContext, 'hop'> => ({ connection, transaction, line });
+    const context = (line: string): Omit<StepContext, 'hop'> => ({
+      connection,
+      transaction,
+      line,
+      say: (octets) => void wire.socket.write(octets),
+    });
     const write = (text: string): void => void wire.socket.write(`${text}\r\n`);
     const secure = (plain: net.Socket): net.Socket =>
       new tls.TLSSocket(plain, { isServer: true, ...(secureContext === null ? {} : { secureContext }) });

@@ -8,7 +8,7 @@
  */
 import net from 'node:net';
 import tls from 'node:tls';
-import type { Answer, Failure } from './ending.ts';
+import { type Answer, type Failure, failure } from './ending.ts';
 import { connectTcp, nextHopOf, secureSocket } from './connect.ts';
 import { greet, type OpenSessionDeps } from './greet.ts';
 import { logIn } from './log-in.ts';
@@ -37,6 +37,14 @@ export async function openSession(deps: OpenSessionDeps, signal: AbortSignal): P
 
   const refused = await logIn(deps, greeted, signal);
   if (refused !== null) return refused;
+
+  // Replies that nothing asked for are waiting in the library now; in its next turn it finds them and ends the connection.
+  // Left there, they would be taken for the answers to MAIL, RCPT and DATA.
+  await new Promise<void>((resolve) => setImmediate(resolve));
+  if (greeted.connection.destroyed || greeted.tap.midReply()) {
+    greeted.socket.destroy();
+    return failure('ehlo', 'protocol', `${nextHopOf(route)} answered more than it was asked`);
+  }
 
   const facts: SessionFacts = {
     nextHop: nextHopOf(route),

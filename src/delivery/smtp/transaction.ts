@@ -66,9 +66,19 @@ export function transact(
     const late = (): void => fail('timeout', lateText(stage(), contentBegun));
 
     const answer = (answeredStage: Stage, reply: string): void => {
-      // A refusal in the middle of the content leaves the two sides out of step.
-      session.inTransaction = contentBegun && !dotWritten;
+      session.inTransaction = !endsInStep(answeredStage);
       end({ kind: 'answer', stage: answeredStage, reply });
+    };
+    /**
+     * Whether both sides know that the transaction is over: every command had its reply, and nothing more was said. A
+     * spare reply would be taken for the answer to the next command; a refusal in the middle of the content leaves the rest
+     * of it to be read as commands.
+     */
+    const endsInStep = (answeredStage: Stage): boolean => {
+      if (contentBegun && !dotWritten) return false;
+      const asked = answeredStage === 'dot' ? ENVELOPE_STAGES.length + 1 : ENVELOPE_STAGES.indexOf(answeredStage) + 1;
+      const expected = facts.capabilities.pipelining ? Math.max(asked, ENVELOPE_STAGES.length) : asked;
+      return tap.replies() === expected && !tap.midReply();
     };
     const onDone: SendCallback = (error, info) => {
       if (over) return;
@@ -133,9 +143,10 @@ export function transact(
     tap.mark();
     connection.reset((error) => {
       if (over) return;
-      if (error !== null) {
-        tap.mark();
-        fail('lost', errorText(error));
+      const inStepAgain = tap.replies() === 1 && !tap.midReply();
+      tap.mark();
+      if (error !== null || !inStepAgain) {
+        fail('lost', error === null ? 'the server answered more than it was asked' : errorText(error));
         return;
       }
       session.needsReset = false;

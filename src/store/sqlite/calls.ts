@@ -18,6 +18,7 @@ import type {
   RejectedMessage,
   Settlement,
 } from '../store.ts';
+import type { RouteChange } from './reroute.ts';
 import type { Trouble } from './trouble.ts';
 
 /** What of a lease the store needs to know it again. */
@@ -48,7 +49,7 @@ export interface WriterCalls {
   release(lease: LeaseTicket, dueAt: number, now: number): 'released' | 'lost';
   reclaimExpired(now: number, crashLimit: number, limit: number): number;
   expireDue(now: number, limit: number): number;
-  reroute(routes: readonly string[], fallback: string, limit: number): number;
+  reroute(changes: readonly RouteChange[]): number;
   nextDue(): DueTimes;
   content(messageId: MessageId): Uint8Array | null;
   retryNow(target: MessageId | DeliveryId, now: number): OperatorResult;
@@ -63,10 +64,14 @@ export interface WriterCalls {
 }
 
 /** The methods of `HistoryStore`, without the waiting. */
-type Now<T> = { readonly [K in keyof T]: T[K] extends (...args: infer A) => Promise<infer R> ? (...args: A) => R : never };
+type Now<T> = {
+  readonly [K in keyof T]: T[K] extends (...args: infer A) => Promise<infer R> ? (...args: A) => R : never;
+};
 
 export interface ReaderCalls extends Now<HistoryStore> {
   figures(): QueueFigures;
+  /** Open deliveries on routes that are not in `routes`, as far as one of their own routes is. */
+  reroutable(routes: readonly string[]): readonly RouteChange[];
   /** Folds the write-ahead log on a connection of its own, so that commits go on meanwhile. */
   checkpoint(): WalState;
   /** Octets free on the database's disk after the reserve is back in place; null: the database is in memory. */
@@ -93,6 +98,8 @@ export interface Reply {
   readonly writes: number;
   readonly trouble: Trouble | null;
   readonly wal: WalState;
+  /** The events that the batch committed, in order of `seq`, each as the JSON text of a `RelayEvent`. */
+  readonly events: readonly string[];
 }
 
 /** Runs calls against one connection. */

@@ -13,12 +13,15 @@ import type Database from 'better-sqlite3';
 import { errorText, RelayError } from '../../core/errors.ts';
 import type { Clock } from '../../core/time.ts';
 import type { Access, Call, CallResult, Engine, Procedure, Reply, WalState } from './calls.ts';
+import type { EventLog } from './event-log.ts';
 import { type Trouble, troubleOf } from './trouble.ts';
 
 export interface EngineDeps {
   readonly db: Database.Database;
   readonly procedures: Readonly<Record<string, Procedure>>;
   readonly clock: Pick<Clock, 'monotonicMs'>;
+  /** Where procedures append events; null: they append none. */
+  readonly events: Pick<EventLog, 'mark' | 'forgetSince' | 'take'> | null;
   readonly wal: () => WalState;
   /** Frees some space for results when the disk is full. */
   readonly makeRoom: () => void;
@@ -27,7 +30,7 @@ export interface EngineDeps {
 
 /** Makes an engine. */
 export function createEngine(deps: EngineDeps): Engine {
-  const { db, procedures, clock } = deps;
+  const { db, procedures, clock, events } = deps;
   const begin = db.prepare('BEGIN IMMEDIATE');
   const commit = db.prepare('COMMIT');
   const rollback = db.prepare('ROLLBACK');
@@ -40,7 +43,14 @@ export function createEngine(deps: EngineDeps): Engine {
       const startedMs = clock.monotonicMs();
       const writes = calls.filter((call) => accessOf(call) === 'write' || accessOf(call) === 'intake').length;
       const { results, trouble } = writes > 0 ? runWriting(calls) : { results: calls.map(runAlone), trouble: null };
-      return { results, ms: clock.monotonicMs() - startedMs, writes, trouble, wal: deps.wal() };
+      return {
+        results,
+        ms: clock.monotonicMs() - startedMs,
+        writes,
+        trouble,
+        wal: deps.wal(),
+        events: events?.take() ?? [],
+      };
     },
     close: deps.close,
   };
@@ -102,18 +112,22 @@ export function createEngine(deps: EngineDeps): Engine {
   function transact(calls: readonly Call[], run: (call: Call) => CallResult): readonly CallResult[] {
     if (calls.length === 0) return [];
     begin.run();
+    let committed = false;
     try {
       const results = calls.map(run);
       commit.run();
+      committed = true;
       return results;
     } finally {
-      // Reached with an open transaction only when something was thrown.
+      if (!committed) events?.forgetSince(0);
+      // SQLite rolls back by itself after some failures.
       if (db.inTransaction) rollback.run();
     }
   }
 
   function invokeInSavepoint(call: Call): CallResult {
     save.run();
+    const mark = events?.mark() ?? 0;
     try {
       const result = invoke(call);
       keep.run();
@@ -122,6 +136,7 @@ export function createEngine(deps: EngineDeps): Engine {
       if (troubleOf(thrown) !== null) throw thrown;
       undo.run();
       keep.run();
+      events?.forgetSince(mark);
       return failure(thrown, null);
     }
   }

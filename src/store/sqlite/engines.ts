@@ -3,6 +3,7 @@ import { systemClock } from '../../core/time.ts';
 import type { Engine } from './calls.ts';
 import { BUSY_MS, connect, MEMORY, openError } from './connect.ts';
 import { createEngine } from './engine.ts';
+import { createEventLog } from './event-log.ts';
 import { migrate, requireSchema } from './migrations.ts';
 import { besideDatabase } from './process-lock.ts';
 import { createReader } from './reader.ts';
@@ -40,9 +41,11 @@ export function openWriter(settings: WriterSettings): Engine {
     else requireSchema(db);
     checkForDamage(db);
     const reserve = createReserve(besideDatabase(file, 'reserve'));
+    const events = createEventLog(db);
     return createEngine({
       db,
-      procedures: createWriter(db, settings.dropContentWhenSettled),
+      events,
+      procedures: createWriter(db, events, settings.dropContentWhenSettled),
       clock: systemClock,
       wal: createWalLook(db),
       makeRoom: reserve.spend,
@@ -68,6 +71,7 @@ export function openReader(settings: ReaderSettings): Engine {
     const duties = { checkpoint: () => checkpoint(folder, 'PASSIVE'), freeBytes: reserve.restore };
     return createEngine({
       db,
+      events: null,
       procedures: createReader(db, duties),
       clock: systemClock,
       wal: createWalLook(folder),
@@ -91,6 +95,7 @@ export function openReadOnly(file: string): Engine {
     const wal = createWalLook(db);
     return createEngine({
       db,
+      events: null,
       procedures: createReader(db, { checkpoint: wal, freeBytes: () => null }),
       clock: systemClock,
       wal,
@@ -110,14 +115,18 @@ export function openInMemory(dropContentWhenSettled: boolean): { readonly writer
   const wal = createWalLook(db);
   const shared = { db, clock: systemClock, wal, makeRoom() {} };
   const duties = { checkpoint: wal, freeBytes: () => null };
+  const events = createEventLog(db);
+  const writing = createWriter(db, events, dropContentWhenSettled);
   return {
-    writer: createEngine({ ...shared, procedures: createWriter(db, dropContentWhenSettled), close: () => void db.close() }),
-    reader: createEngine({ ...shared, procedures: createReader(db, duties), close() {} }),
+    writer: createEngine({ ...shared, events, procedures: writing, close: () => void db.close() }),
+    reader: createEngine({ ...shared, events: null, procedures: createReader(db, duties), close() {} }),
   };
 }
 
 function checkForDamage(db: ReturnType<typeof connect>): void {
-  const bytes = Number(db.prepare('SELECT page_count * page_size FROM pragma_page_count, pragma_page_size').pluck().get());
+  const bytes = Number(
+    db.prepare('SELECT page_count * page_size FROM pragma_page_count, pragma_page_size').pluck().get(),
+  );
   if (bytes > CHECK_BELOW_BYTES) return;
   const verdict = String(db.pragma('quick_check(1)', { simple: true }));
   if (verdict !== 'ok') throw Object.assign(new Error(verdict), { code: 'SQLITE_CORRUPT' });

@@ -26,7 +26,7 @@ interface WaitingCall extends Call {
   reject(error: Error): void;
 }
 
-/** Makes the way to `host`; `onReply` sees every batch before its callers do. */
+/** Makes the way to `host`; `onReply` sees every batch before its callers do, and never throws. */
 export function createGroupCommit(host: Host, onReply: (reply: Reply) => void): GroupCommit {
   let waiting: WaitingCall[] = [];
   let shipping = false;
@@ -43,6 +43,7 @@ export function createGroupCommit(host: Host, onReply: (reply: Reply) => void): 
         onReply(reply);
         for (const [index, call] of batch.entries()) answer(call, reply.results[index]);
       } catch (thrown) {
+        // The thread is gone.
         const error = thrown instanceof Error ? thrown : new Error(String(thrown));
         for (const call of batch) call.reject(error);
       }

@@ -42,7 +42,10 @@ export function createEventReads(db: Database.Database): EventReads {
 
   return {
     eventsOf: (id) => ofMessage.all(id).map(eventOf),
-    events: (filter) => listSeqs(filter).flatMap((seq) => bySeq.all(seq)).map(eventOf),
+    events: (filter) =>
+      listSeqs(filter)
+        .flatMap((seq) => bySeq.all(seq))
+        .map(eventOf),
     rejectedFor(recipient, limit) {
       const key = recipientKeyOf(recipient);
       return key === null ? [] : [...new Set(rejected.all(key, limit))];

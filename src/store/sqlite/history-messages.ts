@@ -64,7 +64,9 @@ export function createMessageReads(db: Database.Database): MessageReads {
   );
   const idOf = db.prepare<[number], MessageId>('SELECT id FROM messages WHERE mid = ?').pluck();
   const wasRejected = db
-    .prepare<[string], MessageId>('SELECT message_id FROM events INDEXED BY events_message WHERE message_id = ? LIMIT 1')
+    .prepare<[string], MessageId>(
+      'SELECT message_id FROM events INDEXED BY events_message WHERE message_id = ? LIMIT 1',
+    )
     .pluck();
 
   function viewOf(row: MessageRow): MessageView {
@@ -81,7 +83,10 @@ export function createMessageReads(db: Database.Database): MessageReads {
       return row === undefined ? null : viewOf(row);
     },
 
-    messages: (filter) => listMids(filter).flatMap((mid) => byMid.all(mid)).map(viewOf),
+    messages: (filter) =>
+      listMids(filter)
+        .flatMap((mid) => byMid.all(mid))
+        .map(viewOf),
 
     find(key, by, limit) {
       if (by === 'flow') return byFlow.all(key, limit).flatMap((mid) => idOf.all(mid));

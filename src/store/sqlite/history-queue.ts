@@ -53,9 +53,7 @@ export function createQueueReads(db: Database.Database): QueueReads {
   );
 
   const countIn = db
-    .prepare<[string, number], number>(
-      `SELECT count(*) FROM deliveries INDEXED BY deliveries_state WHERE ${IN_STATE}`,
-    )
+    .prepare<[string, number], number>(`SELECT count(*) FROM deliveries INDEXED BY deliveries_state WHERE ${IN_STATE}`)
     .pluck();
   const countInWork = db
     .prepare<[], number>('SELECT count(*) FROM deliveries INDEXED BY deliveries_lease WHERE lease_until IS NOT NULL')

@@ -51,7 +51,8 @@ export function createStats(db: Database.Database): ReaderCalls['stats'] {
 
 function statsRowOf(tag: string | null, tally: Tally): StatsRow {
   const sorted = Float64Array.from(tally.tookMs).sort();
-  const percentile = (share: number): number | null => sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? null;
+  const percentile = (share: number): number | null =>
+    sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? null;
   return {
     tag,
     accepted: tally.accepted,

@@ -94,7 +94,8 @@ export function createLeases(db: Database.Database, move: Mover, epoch: () => nu
       return claimed;
     },
 
-    renew: (ticket, leaseUntil) => (renew.run(leaseUntil, ticket.deliveryId, ticket.token).changes > 0 ? 'kept' : 'lost'),
+    renew: (ticket, leaseUntil) =>
+      renew.run(leaseUntil, ticket.deliveryId, ticket.token).changes > 0 ? 'kept' : 'lost',
 
     settle(ticket, outcome, settlement, now) {
       const row = held.get(ticket.deliveryId, ticket.token);

@@ -13,15 +13,16 @@
  * Known limits: the file does not shrink, deleted space is used again; a folder on a network file system that does not
  * lock is not noticed.
  */
+import type { RelayEvent } from '../../core/event.ts';
 import type { Clock } from '../../core/time.ts';
-import type { HealthStore, IntakeStore, Lease, QueueStore, Store, UpkeepStore } from '../store.ts';
+import type { IntakeStore, Lease, QueueStore, Store, UpkeepStore } from '../store.ts';
 import type { LeaseTicket } from './calls.ts';
 import { MEMORY } from './connect.ts';
 import { createGroupCommit, type GroupCommit } from './group-commit.ts';
 import { createHealth, type Health } from './health.ts';
 import { firstWriteError, type Hosts, openFileHosts, openMemoryHosts } from './hosts.ts';
 import { watchOutsideChanges } from './outside-change.ts';
-import { createHistory, createReads } from './reads.ts';
+import { createHistory, createReads, type Reads } from './reads.ts';
 import { createWalKeeper } from './wal-keeper.ts';
 
 const DEFAULT_FREE_FLOOR_BYTES = 64 * 1024 * 1024;
@@ -40,7 +41,7 @@ export interface SqliteStoreOptions {
   readonly freeFloorBytes?: number;
 }
 
-type CommitListener = Parameters<HealthStore['onCommit']>[0];
+type Listeners<T> = ((value: T) => void)[];
 
 /** Opens the store; rejects with a `RelayError` `store-open` that says what is wrong and what to do. */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
@@ -51,14 +52,19 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     ? openMemoryHosts(dropContentWhenSettled)
     : await openFileHosts(file, dropContentWhenSettled, exclusive);
 
-  const commitListeners: CommitListener[] = [];
-  const outsideListeners: (() => void)[] = [];
+  const commitListeners: Listeners<{ readonly ms: number; readonly operations: number }> = [];
+  const eventListeners: Listeners<readonly RelayEvent[]> = [];
+  const outsideListeners: Listeners<void> = [];
   const reads = createReads(hosts.reader);
-  const group = createGroupCommit(hosts.writer, ({ trouble, writes, ms, wal }) => {
+  const group = createGroupCommit(hosts.writer, ({ trouble, writes, ms, wal, events }) => {
     if (trouble !== null) health.note(trouble);
     if (writes === 0) return;
-    if (trouble === null) for (const listener of commitListeners) listener({ ms, operations: writes });
     if (!inMemory) walKeeper.note(wal);
+    if (trouble === null) tell(commitListeners, { ms, operations: writes });
+    if (events.length > 0 && eventListeners.length > 0) {
+      const told: readonly RelayEvent[] = JSON.parse(`[${events.join(',')}]`);
+      tell(eventListeners, told);
+    }
   });
   const health = createHealth({
     clock,
@@ -80,13 +86,13 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     : watchOutsideChanges(
         clock,
         () => group.call('dataVersion'),
-        () => outsideListeners.forEach((listener) => listener()),
+        () => tell(outsideListeners, undefined),
       );
 
   let stopping: Promise<void> | null = null;
   return {
     intake: createIntakeSlice(group, health),
-    queue: createQueueSlice(group, clock),
+    queue: createQueueSlice(group, reads, clock),
     upkeep: createUpkeepSlice(group, clock),
     history: createHistory(reads),
     health: {
@@ -96,6 +102,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
       onCommit: (listener) => void commitListeners.push(listener),
       onOutsideChange: (listener) => void outsideListeners.push(listener),
     },
+    feed: { onEvents: (listener) => void eventListeners.push(listener) },
     stop() {
       stopping ??= (async () => {
         health.stop();
@@ -134,15 +141,29 @@ function createIntakeSlice(group: GroupCommit, health: Health): IntakeStore {
   };
 }
 
-function createQueueSlice(group: GroupCommit, clock: Clock): QueueStore {
+function createQueueSlice(group: GroupCommit, reads: Reads, clock: Clock): QueueStore {
   return {
     claim: (requests, now, leaseMs) => group.call('claim', requests, now, leaseMs),
     renew: (lease, leaseUntil) => group.call('renew', ticketOf(lease), leaseUntil),
     settle: (lease, outcome, settlement, now) => group.call('settle', ticketOf(lease), outcome, settlement, now),
     release: (lease, dueAt) => group.call('release', ticketOf(lease), dueAt, clock.now()),
-    reclaimExpired: (now, crashLimit) => inPieces(() => group.call('reclaimExpired', now, crashLimit, PIECE)),
+    async reclaimExpired(now, crashLimit) {
+      let total = 0;
+      for (;;) {
+        const reclaimed = await group.call('reclaimExpired', now, crashLimit, PIECE);
+        total += reclaimed;
+        if (reclaimed < PIECE) return total;
+      }
+    },
     expireDue: (now, limit) => group.call('expireDue', now, limit),
-    reroute: (routes, fallback) => inPieces(() => group.call('reroute', routes, fallback, PIECE)),
+    async reroute(routes) {
+      const changes = await reads.call('reroutable', routes);
+      let moved = 0;
+      for (let from = 0; from < changes.length; from += PIECE) {
+        moved += await group.call('reroute', changes.slice(from, from + PIECE));
+      }
+      return moved;
+    },
     async nextDue() {
       const due = await group.call('nextDue');
       return { ...due, routes: new Map(due.routes) };
@@ -166,12 +187,15 @@ function ticketOf({ deliveryId, token, route }: Lease): LeaseTicket {
   return { deliveryId, token, route };
 }
 
-/** Repeats a bounded step until it finds less than it may take; returns the sum. */
-async function inPieces(step: () => Promise<number>): Promise<number> {
-  let total = 0;
-  for (;;) {
-    const done = await step();
-    total += done;
-    if (done < PIECE) return total;
+/** A listener that throws is a bug of its room: it surfaces as one, and neither a commit nor another listener suffers. */
+function tell<T>(listeners: Listeners<T>, value: T): void {
+  for (const listener of listeners) {
+    try {
+      listener(value);
+    } catch (thrown) {
+      queueMicrotask(() => {
+        throw thrown;
+      });
+    }
   }
 }

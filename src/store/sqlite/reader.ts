@@ -6,6 +6,7 @@ import { createEventReads } from './history-events.ts';
 import { createMessageReads } from './history-messages.ts';
 import { createQueueReads } from './history-queue.ts';
 import { createStats } from './history-stats.ts';
+import { createReroutable } from './reroute.ts';
 import { createContentRead } from './writer.ts';
 
 /** What of a reader is not a read of the database. */
@@ -32,6 +33,7 @@ export function createReader(db: Database.Database, duties: ReaderDuties): Proce
     stats: { access: 'read', run: createStats(db) },
     queue: { access: 'read', run: queue },
     figures: { access: 'read', run: figures },
+    reroutable: { access: 'read', run: createReroutable(db) },
     content: { access: 'read', run: createContentRead(db) },
     checkpoint: { access: 'alone', run: duties.checkpoint },
     freeBytes: { access: 'alone', run: duties.freeBytes },

@@ -10,7 +10,9 @@ import type { Host, Reply } from './calls.ts';
 import type { EngineSettings } from './engines.ts';
 import { packCalls, type Parcel, unpackReply } from './wire.ts';
 
-export type ToWorker = { readonly kind: 'calls'; readonly id: number; readonly parcel: Parcel } | { readonly kind: 'stop' };
+export type ToWorker =
+  | { readonly kind: 'calls'; readonly id: number; readonly parcel: Parcel }
+  | { readonly kind: 'stop' };
 
 export type FromWorker =
   | { readonly kind: 'ready' }

@@ -5,7 +5,7 @@ import { BUSY_MS } from './connect.ts';
 import { createAccept } from './accept.ts';
 import type { CheckpointMode, Procedures, WalState, WriterCalls } from './calls.ts';
 import { createNextDue } from './due.ts';
-import { createEventLog } from './event-log.ts';
+import type { EventLog } from './event-log.ts';
 import { createExpire } from './expire.ts';
 import { createLeases } from './lease.ts';
 import { createMover } from './moves.ts';
@@ -18,8 +18,11 @@ import { createUpkeep } from './upkeep.ts';
 const READERS_WAIT_MS = 250;
 
 /** Makes the writing procedures of `db`; statements are prepared once, here. */
-export function createWriter(db: Database.Database, dropContentWhenSettled: boolean): Procedures<WriterCalls> {
-  const events = createEventLog(db);
+export function createWriter(
+  db: Database.Database,
+  events: EventLog,
+  dropContentWhenSettled: boolean,
+): Procedures<WriterCalls> {
   const move = createMover(db, events, dropContentWhenSettled);
   const { accept, reject } = createAccept(db, events);
   let epoch = 0;
