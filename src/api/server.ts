@@ -83,7 +83,12 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
   server.addHook('onRequest', (request, reply, done) => {
     reply.headers(SECURITY_HEADERS).header('x-request-id', request.id);
     if (checksHost && !isOwnHost(request.headers.host, hostname)) {
-      answer(request, reply, 'wrong-host', `This listener answers to localhost, 127.0.0.1, [::1] and ${hostname} only.`);
+      answer(
+        request,
+        reply,
+        'wrong-host',
+        `This listener answers to localhost, 127.0.0.1, [::1] and ${hostname} only.`,
+      );
       return;
     }
     done();

@@ -69,7 +69,8 @@ export async function checkDataFolder(folder: string): Promise<readonly CheckRes
       ? [{ level: 'ok', about, message: `${folder} will be made at the first start`, hint: '' }]
       : [{ level: 'error', about, message: `${folder} cannot be made: ${parent} cannot be written`, hint }];
   }
-  if (!isFolder(mode) || !(await mayWrite(folder))) return [{ level: 'error', about, message: `${folder} cannot be written`, hint }];
+  if (!isFolder(mode) || !(await mayWrite(folder)))
+    return [{ level: 'error', about, message: `${folder} cannot be written`, hint }];
   const results: CheckResult[] = [{ level: 'ok', about, message: `${folder} can be written`, hint: '' }];
   if ((mode & 0o007) !== 0) {
     const message = `${folder} is open to every user of this machine`;

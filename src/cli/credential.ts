@@ -40,7 +40,8 @@ function withoutLineEnd(text: string): string {
 }
 
 function checkPassword(password: string): void {
-  if (password === '') throw usage('the password is empty', 'Pipe it in: printf %s "$PASSWORD" | leadpush-relay credential hash');
+  if (password === '')
+    throw usage('the password is empty', 'Pipe it in: printf %s "$PASSWORD" | leadpush-relay credential hash');
   if (/[\r\n]/.test(password)) throw usage('the password has a line end inside', 'Give one line.');
   if (/[\0\ufffd]/.test(password)) {
     throw usage('the password is not UTF-8 text', 'Apps send it as UTF-8 (RFC 4616); give it in that encoding.');

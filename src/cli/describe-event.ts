@@ -15,8 +15,8 @@ export function describeEvent(event: RelayEvent): string {
   const { attempt, delivery, reason, refusal, warnings, message } = event.data;
   const parts: string[] = [];
   if (refusal !== undefined) {
-    parts.push(clean(`${refusal.code} ${refusal.enhanced} ${refusal.text}`));
-    if (reason !== undefined && reason !== refusal.text) parts.push(`(${shown(reason)})`);
+    const why = reason === undefined || reason === refusal.text ? '' : ` (${shown(reason)})`;
+    parts.push(`${shown(`${refusal.code} ${refusal.enhanced} ${refusal.text}`)}${why}`);
   } else {
     if (attempt !== undefined) parts.push(describeAttempt(attempt));
     if (reason !== undefined && reason !== attempt?.response) parts.push(shown(reason));

@@ -82,12 +82,17 @@ async function writeNewKey(file: string, pem: string): Promise<void> {
     await chmod(file, 0o600);
   } catch (error) {
     const exists = errorCode(error) === 'EEXIST';
-    throw new RelayError(exists ? `${file} is there already and stays as it is` : `cannot write ${file}: ${errorText(error)}`, {
-      code: 'key',
-      op: 'cli.dkim-generate',
-      hint: exists ? 'Choose another file; a new key needs a new selector too.' : 'Choose a folder that you may write to.',
-      cause: error,
-    });
+    throw new RelayError(
+      exists ? `${file} is there already and stays as it is` : `cannot write ${file}: ${errorText(error)}`,
+      {
+        code: 'key',
+        op: 'cli.dkim-generate',
+        hint: exists
+          ? 'Choose another file; a new key needs a new selector too.'
+          : 'Choose a folder that you may write to.',
+        cause: error,
+      },
+    );
   }
 }
 
@@ -96,7 +101,10 @@ async function printRecords(io: CliIo, options: DnsOptions): Promise<void> {
   const selector = options.selector === undefined ? null : dnsName('selector', options.selector);
   if (options.key !== undefined) {
     if (domain === null || selector === null) {
-      throw usage('--key needs --domain and --selector', 'They make the name of the record: selector._domainkey.domain.');
+      throw usage(
+        '--key needs --domain and --selector',
+        'They make the name of the record: selector._domainkey.domain.',
+      );
     }
     await printRecord(io, options, dnsRecord(await readKey(path.resolve(options.key)), domain, selector));
     return;
@@ -131,14 +139,19 @@ async function readKey(file: string): Promise<string> {
 
 function printRecord(io: CliIo, options: GlobalOptions, record: DnsRecord): Promise<void> {
   const { name, value, zoneLine } = record;
-  return io.stdout.write(wantsJson(io, options) ? `${jsonLine({ name, type: 'TXT', value, zone: zoneLine })}\n` : `${zoneLine}\n`);
+  return io.stdout.write(
+    wantsJson(io, options) ? `${jsonLine({ name, type: 'TXT', value, zone: zoneLine })}\n` : `${zoneLine}\n`,
+  );
 }
 
 /** A domain or selector in lower case as A-labels; throws a `RelayError` (`usage`) when it is not made of DNS labels. */
 function dnsName(what: 'domain' | 'selector', text: string): string {
   const ascii = domainToASCII(text.replace(/\.$/, '')).toLowerCase() || text.toLowerCase();
   if (ascii.length <= 253 && ascii.split('.').every((label) => LABEL.test(label))) return ascii;
-  throw usage(`--${what} is not made of DNS labels`, what === 'domain' ? 'For instance: --domain example.com' : 'For instance: --selector lp1');
+  throw usage(
+    `--${what} is not made of DNS labels`,
+    what === 'domain' ? 'For instance: --domain example.com' : 'For instance: --selector lp1',
+  );
 }
 
 function usage(message: string, hint: string): RelayError {

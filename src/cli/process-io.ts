@@ -15,6 +15,8 @@ export interface ProcessIoDeps {
   readonly signal: AbortSignal;
 }
 
+const DEFAULT_COLUMNS = 80;
+
 /** The `CliIo` of this process. */
 export function createProcessIo(deps: ProcessIoDeps): CliIo {
   const readerGone = new AbortController();
@@ -52,7 +54,8 @@ export function createOutput(
     isTty: stream.isTTY === true,
     hasColor: stream.isTTY === true && hasColor,
     get columns() {
-      return stream.columns ?? 80;
+      // A terminal that does not know its width says 0.
+      return stream.columns === undefined || stream.columns === 0 ? DEFAULT_COLUMNS : stream.columns;
     },
     write(text) {
       if (gone || text === '') return Promise.resolve();

@@ -89,7 +89,12 @@ function human(io: CliIo, rows: readonly QueueRow[], limit: number): string {
 
 type Target = MessageId | DeliveryId;
 
-async function change(io: CliIo, ids: readonly string[], verb: 'retry' | 'cancel', options: ChangeOptions): Promise<void> {
+async function change(
+  io: CliIo,
+  ids: readonly string[],
+  verb: 'retry' | 'cancel',
+  options: ChangeOptions,
+): Promise<void> {
   const targets = ids.map(parseTarget);
   const operator = await openOperator(io, options);
   try {

@@ -6,7 +6,6 @@
  * not verified: the relay makes that one itself.
  */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import nodemailer from 'nodemailer';
 import { isLoopback } from '../api/loopback.ts';
 import type { ListenerConfig } from '../config/types.ts';
 import { errorText, RelayError } from '../core/errors.ts';
@@ -65,7 +64,11 @@ export function sendCommand(program: Command, io: CliIo): void {
     .option('--header <name: value>', 'a further header; may be repeated', collectHeader, [])
     .option('--username <name>', 'log in with this credential')
     .option('--password <password>', 'its password; better in LEADPUSH_PASSWORD, where ps does not show it')
-    .addOption(new Option('--tls <mode>', 'auto: STARTTLS; on loopback only where it is offered').choices(TLS_WISHES).default('auto'))
+    .addOption(
+      new Option('--tls <mode>', 'auto: STARTTLS; on loopback only where it is offered')
+        .choices(TLS_WISHES)
+        .default('auto'),
+    )
     .option('--host <host>', 'another host than the first listener of the config')
     .option('--port <port>', 'another port than the first listener of the config', portOption)
     .action(async (_options: unknown, command: Command) => {
@@ -75,7 +78,9 @@ export function sendCommand(program: Command, io: CliIo): void {
 
 async function send(io: CliIo, options: SendOptions): Promise<void> {
   const target = targetOf(io, options);
-  const transport = nodemailer.createTransport({
+  // Loaded here, so that the other commands need not wait for it.
+  const { createTransport } = await import('nodemailer');
+  const transport = createTransport({
     host: target.host,
     port: target.port,
     secure: target.tls === 'implicit',
@@ -185,8 +190,10 @@ function loginOf(io: CliIo, options: SendOptions): { auth?: { user: string; pass
 }
 
 function sendError(error: unknown, { host, port }: Target): RelayError {
-  const reply = error instanceof Error && 'response' in error && typeof error.response === 'string' ? error.response : null;
-  const refused = error instanceof Error && 'code' in error && (error.code === 'ESOCKET' || error.code === 'ECONNECTION');
+  const reply =
+    error instanceof Error && 'response' in error && typeof error.response === 'string' ? error.response : null;
+  const refused =
+    error instanceof Error && 'code' in error && (error.code === 'ESOCKET' || error.code === 'ECONNECTION');
   const what = reply === null ? errorText(error) : `the answer was: ${reply}`;
   return new RelayError(clean(`not sent through ${host}:${port}: ${what}`), {
     code: 'listen',

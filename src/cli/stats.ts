@@ -48,7 +48,10 @@ function human(io: CliIo, rows: readonly StatsRow[], since: number): string {
   const cells = rows.map((row) => {
     const delivered = row.states.delivered ?? 0;
     const count = (wanted: boolean): number =>
-      DELIVERY_STATES.filter((state) => isFinal(state) === wanted).reduce((sum, state) => sum + (row.states[state] ?? 0), 0);
+      DELIVERY_STATES.filter((state) => isFinal(state) === wanted).reduce(
+        (sum, state) => sum + (row.states[state] ?? 0),
+        0,
+      );
     return [
       row.tag ?? '-',
       String(row.accepted),

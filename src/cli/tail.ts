@@ -11,7 +11,14 @@ import type { RelayEvent } from '../core/event.ts';
 import type { EventFilter, HistoryStore } from '../store/store.ts';
 import { jsonLine } from '../telemetry/json-line.ts';
 import { clean } from './clean.ts';
-import { type DatabaseOptions, databaseFolder, databaseOptions, openHistory, pause, whenDatabaseIsThere } from './database.ts';
+import {
+  type DatabaseOptions,
+  databaseFolder,
+  databaseOptions,
+  openHistory,
+  pause,
+  whenDatabaseIsThere,
+} from './database.ts';
 import { describeEvent, eventWord } from './describe-event.ts';
 import { dayOf, timeOfDay } from './format.ts';
 import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
@@ -37,10 +44,16 @@ export function tailCommand(program: Command, io: CliIo): void {
     .description('show what happens to mail: the newest events, with -f as they come')
     .option('-f, --follow', 'go on with each new event')
     .option('--tag <tag>', 'only messages with this tag')
-    .addOption(new Option('--state <state>', 'only events that led to this state').choices([...DELIVERY_STATES, 'rejected']))
+    .addOption(
+      new Option('--state <state>', 'only events that led to this state').choices([...DELIVERY_STATES, 'rejected']),
+    )
     .option('--recipient <address>', 'only events about this recipient')
     .option('--since <when>', 'from this moment on: 15m, 24h, 2026-01-05T10:00:00Z', sinceOption(io.clock))
-    .option('-n, --lines <count>', `how many events at most to begin with (default: ${DEFAULT_LINES}; all with --since)`, countOption(0, 100_000))
+    .option(
+      '-n, --lines <count>',
+      `how many events at most to begin with (default: ${DEFAULT_LINES}; all with --since)`,
+      countOption(0, 100_000),
+    )
     .action(async (_options: unknown, command: Command) => {
       await tail(io, command.optsWithGlobals<TailOptions>());
     });
@@ -103,11 +116,12 @@ async function follow(
     // One cheap question tells whether anything happened; a filter that matches nothing is not searched from far back.
     const newest = await newestSeq(history);
     if (newest === reached) continue;
+    // What was committed since that question belongs to the next look.
     for await (const page of pagesAfter(history, filter, reached)) {
-      await print(page);
-      reached = Math.max(reached, page.at(-1)?.data.seq ?? 0);
+      await print(upTo(page, newest));
+      if ((page.at(-1)?.data.seq ?? 0) >= newest) break;
     }
-    reached = Math.max(reached, newest);
+    reached = newest;
   }
 }
 

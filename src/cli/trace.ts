@@ -77,7 +77,9 @@ async function trace(io: CliIo, key: string, by: 'any' | 'flow', options: TraceO
     }
     for (const [index, story] of stories.entries()) await print(io, options, story, index);
     if (!wantsJson(io, options) && ids.length === options.limit) {
-      await io.stdout.write(`\nThe newest ${options.limit} are shown; there may be more: --limit ${options.limit * 4}\n`);
+      await io.stdout.write(
+        `\nThe newest ${options.limit} are shown; there may be more: --limit ${options.limit * 4}\n`,
+      );
     }
   } finally {
     await database.close();
@@ -155,15 +157,23 @@ function facts(message: MessageView): readonly string[] {
     ['flow', message.flow],
     ['metadata', metadata.length === 0 ? null : metadata.join(', ')],
     ['from', `${message.headerFrom}, envelope ${message.mailFrom === '' ? '<>' : message.mailFrom}`],
-    ['client', `${message.credential ?? 'no login'}, ${client.address}${helo}${client.tls === null ? '' : `, ${client.tls}`}`],
+    [
+      'client',
+      `${message.credential ?? 'no login'}, ${client.address}${helo}${client.tls === null ? '' : `, ${client.tls}`}`,
+    ],
     ['signed', message.signatures.length === 0 ? 'no' : message.signatures.join(', ')],
-    ['deadline', `${dateTime(message.deadline)}, ${span(message.deadline - message.acceptedAt)} (${DEADLINE_SOURCES[message.deadlineSource]})`],
+    [
+      'deadline',
+      `${dateTime(message.deadline)}, ${span(message.deadline - message.acceptedAt)} (${DEADLINE_SOURCES[message.deadlineSource]})`,
+    ],
     ['size', `${size(message.size)}, content ${message.contentKept ? 'still kept' : 'gone'}`],
     ...message.warnings.map((warning): Row => ['warning', warning]),
-    ...message.deliveries.map((delivery): Row => [
-      'recipient',
-      `${delivery.recipient}  ${delivery.state}, rule ${delivery.rule} (${delivery.ruleReason}) via ${delivery.via.join(', ')}`,
-    ]),
+    ...message.deliveries.map(
+      (delivery): Row => [
+        'recipient',
+        `${delivery.recipient}  ${delivery.state}, rule ${delivery.rule} (${delivery.ruleReason}) via ${delivery.via.join(', ')}`,
+      ],
+    ),
   ]);
 }
 

@@ -7,7 +7,7 @@ import type { DeliveryState } from '../core/delivery.ts';
 import type { RelayEvent } from '../core/event.ts';
 import type { AttemptView, DeliveryView, MessageView } from '../store/store.ts';
 import { clean, cut } from './clean.ts';
-import { answerOf, describeEvent } from './describe-event.ts';
+import { answerOf, describeAttempt, describeEvent } from './describe-event.ts';
 import { dateTime, span } from './format.ts';
 
 export interface Verdict {
@@ -55,7 +55,7 @@ function verdictOnDelivery(input: VerdictInput, delivery: DeliveryView): string 
   const { message, now, sandboxRoutes } = input;
   const to = clean(delivery.recipient);
   const last = input.attempts.filter((attempt) => attempt.deliveryId === delivery.id).at(-1);
-  const answer = last === undefined ? shownResponse(delivery.lastResponse) : answerOf(last);
+  const trouble = last === undefined ? shownResponse(delivery.lastResponse) : describeAttempt(last);
   const reason = reasonOf(input.events, delivery);
   const at = dateTime(delivery.updatedAt);
   switch (delivery.state) {
@@ -66,22 +66,32 @@ function verdictOnDelivery(input: VerdictInput, delivery: DeliveryView): string 
       if (sandboxRoutes.has(last?.route ?? delivery.route)) {
         return `Captured by the sandbox route ${route} on ${dateTime(when)}, ${took} after it was accepted; nothing left this machine.`;
       }
+      const answer = last === undefined ? shownResponse(delivery.lastResponse) : answerOf(last);
       const hop = last?.next_hop == null ? route : `${route} (${clean(last.next_hop)})`;
       return `Delivered to ${to}: ${hop} took it on ${dateTime(when)}, ${took} after it was accepted, and answered: ${answer}. If it is not in the inbox, ask there and look in the spam folder.`;
     }
     case 'queued':
     case 'deferred': {
       const next = delivery.nextAttemptAt;
-      const due = next === null ? 'no attempt is planned' : next <= now ? 'an attempt is due now' : `next attempt in ${span(next - now)}`;
-      const so = delivery.attempts === 0 ? 'nothing was tried yet' : `${tries(delivery.attempts)}, the last one: ${answer}`;
+      const due =
+        next === null
+          ? 'no attempt is planned'
+          : next <= now
+            ? 'an attempt is due now'
+            : `next attempt in ${span(next - now)}`;
+      const so =
+        delivery.attempts === 0 ? 'nothing was tried yet' : `${tries(delivery.attempts)}, the last one over ${trouble}`;
       return `Not delivered to ${to} yet: ${so}; ${due} over ${clean(delivery.route)}; it is given up on ${dateTime(message.deadline)}.`;
     }
     case 'sending':
       return `Being sent to ${to} just now, over ${clean(delivery.route)}.`;
     case 'bounced':
-      return `Bounced for ${to} on ${at}: the next hop refused it for good: ${answer}.`;
+      return `Bounced for ${to} on ${at}: the next hop refused it for good: ${trouble}.`;
     case 'expired': {
-      const why = delivery.attempts === 0 ? 'nothing could be tried' : `${tries(delivery.attempts)}, the last one: ${answer}`;
+      const why =
+        delivery.attempts === 0
+          ? 'nothing could be tried'
+          : `${tries(delivery.attempts)}, the last one over ${trouble}`;
       return `Expired for ${to} on ${at}: not delivered in the ${span(message.deadline - message.acceptedAt)} it had; ${why}.`;
     }
     case 'superseded':

@@ -9,10 +9,13 @@ import { SMTPServer } from 'smtp-server';
 import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection';
 import type { TlsMaterial } from './certificate.ts';
 import { normalizeAddress } from './networks.ts';
+import { cleanForLog } from './smtp-brief-log.ts';
 import type { EntryRefusal } from './smtp-limits.ts';
 import { SmtpSession } from './smtp-session.ts';
 import { SESSION_TIMES } from './smtp-watchdog.ts';
 import type { Admission, SessionContext } from './smtp-wire.ts';
+
+const MAX_ERROR_CHARACTERS = 200;
 
 type SocketOptions = SMTPConnectionOptions & { readonly id: string };
 
@@ -50,7 +53,6 @@ export class SmtpDoor extends SMTPServer {
       onClose() {},
     });
     this.#context = context;
-    // Trouble of one connection; trouble of the listening socket is also seen by whoever waits for `listening`.
     this.on('error', (error: Error) => this.#connectionFailed(error));
   }
 
@@ -141,14 +143,16 @@ export class SmtpDoor extends SMTPServer {
   #connectionFailed(error: Error, address?: string): void {
     const { brief, metrics, name, tls } = this.#context;
     const client = address ?? ('remoteAddress' in error ? error.remoteAddress : null);
+    const text = cleanForLog(error.message, MAX_ERROR_CHARACTERS);
     if (!isTlsFault(error)) {
-      brief.warn({ listener: name, client, error: error.message }, 'an SMTP connection failed');
+      // Before the port is bound it is no connection that failed, and whoever starts the listener is told.
+      if (this.server.listening) brief.warn({ listener: name, client, error: text }, 'an SMTP connection failed');
       return;
     }
     metrics.refused('tls-handshake');
     const plain = tls === 'implicit' && /wrong version number|http request/i.test(error.message);
     const hint = plain ? { hint: 'the client speaks plain SMTP to a listener with tls: implicit' } : {};
-    brief.warn({ listener: name, client, error: error.message, ...hint }, 'a TLS handshake failed');
+    brief.warn({ listener: name, client, error: text, ...hint }, 'a TLS handshake failed');
   }
 }
 

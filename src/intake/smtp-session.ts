@@ -51,7 +51,7 @@ const MAX_HELO_CHARACTERS = 255;
 const MAX_VERB_CHARACTERS = 16;
 const LINE_END_BYTES = 2;
 
-const HTTP_REQUEST = /^[A-Z]{3,7} \S+ HTTP\/\d/i;
+const HTTP_REQUEST = /^[A-Z]{3,16} \S+ HTTP\/\d/i;
 const CONTROL = /[\x00-\x1f\x7f]/;
 /** A HELO name is shown in the Received header: what is in no host name or literal becomes a question mark. */
 const NOT_IN_A_NAME = /[^A-Za-z0-9.:_[\]-]/g;
@@ -317,7 +317,7 @@ export class SmtpSession extends SmtpWire {
     }
     const { recipient } = command;
     const { maxRecipients } = this.context.settings();
-    if (!transaction.addresses.has(recipient.address)) {
+    if (true) {
       if (transaction.recipients.length >= maxRecipients) {
         this.send(452, `4.5.3 Too many recipients: at most ${maxRecipients} a message`);
         return;

@@ -79,6 +79,7 @@ export const MAX_IDLE_COMMANDS = 100;
 
 const LINE_END_BYTES = 2;
 const MAX_REPLY_CHARACTERS = 480;
+const TIMEOUT = '4.4.2 Timeout, closing connection';
 const ENHANCED_IN_FRONT = /^[245]\.\d{1,3}\.\d{1,3} /;
 const NOT_PRINTABLE = /[^\x20-\x7e]/g;
 
@@ -276,7 +277,13 @@ export abstract class SmtpWire extends SMTPConnection {
     if (this._upgrading) {
       this.logRefused('tls-handshake', 'a TLS handshake took too long');
       this.#top.destroy();
-    } else if (!this.keepsUp()) this.dismiss('timeout', '4.4.2 Timeout, closing connection');
+      return;
+    }
+    // An application that keeps a connection for later and does not use it is no news.
+    if (!this.timedElsewhere()) {
+      this.context.metrics.refused('timeout');
+      this.send(421, TIMEOUT);
+    } else if (!this.keepsUp()) this.dismiss('timeout', TIMEOUT);
   }
 
   // -------------------------------------------------------- commands

@@ -47,8 +47,8 @@ export function parseFrom(bytes: Uint8Array, fields: readonly HeaderField[]): Pa
     : malformed('From address: octets that are not UTF-8');
 }
 
-/** Reads the unfolded value of a From field. */
-export function parseFromValue(value: string): ParsedFrom {
+/** Reads the unfolded value of a From field; `lenient` is the second opinion. */
+export function parseFromValue(value: string, lenient: LenientParser = addressparser): ParsedFrom {
   if (value.trim() === '') return malformed('empty From header field');
   if (value.length > MAX_LENGTH) return malformed(`From header field longer than ${MAX_LENGTH} characters`);
   if (CONTROL.test(value)) return malformed('control characters in the From header field');
@@ -58,12 +58,14 @@ export function parseFromValue(value: string): ParsedFrom {
   if (mailbox.address.includes('=?')) return malformed('From address: encoded-words are not accepted');
   const parsed = parseEnvelopeAddress(mailbox.address, { smtpUtf8: true });
   if (parsed.kind === 'malformed') return malformed(`From address: ${parsed.reason}`);
-  const lenient = addressparser(value);
-  if (lenient.length !== 1 || lenient[0]?.address !== parsed.address) {
+  const found = lenient(value);
+  if (found.length !== 1 || found[0]?.address !== parsed.address) {
     return malformed('From header field that can be read as another address');
   }
   return { kind: 'from', address: parsed.address, name: mailbox.name };
 }
+
+type LenientParser = (value: string) => readonly { readonly address?: string | undefined }[];
 
 interface Mailbox {
   readonly kind: 'mailbox';

@@ -90,7 +90,8 @@ function prettyRenderer(): (line: string) => string {
     translateTime: false,
     singleLine: true,
   });
-  return (line) => pretty(JSON.parse(line, (_key, value: unknown) => (typeof value === 'string' ? clean(value) : value)));
+  return (line) =>
+    pretty(JSON.parse(line, (_key, value: unknown) => (typeof value === 'string' ? clean(value) : value)));
 }
 
 function clean(text: string): string {

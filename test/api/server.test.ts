@@ -24,7 +24,9 @@ async function start(overrides: Partial<HttpServerDeps> = {}): Promise<number> {
     config: { host: '127.0.0.1', port: 0, tokens: [] },
     hostname: 'relay.example.com',
     ready: async () => ({ ready: true, reasons: [] }),
-    metrics: { scrape: async () => ({ contentType: 'text/plain; version=0.0.4; charset=utf-8', text: 'leadpush_x 1\n' }) },
+    metrics: {
+      scrape: async () => ({ contentType: 'text/plain; version=0.0.4; charset=utf-8', text: 'leadpush_x 1\n' }),
+    },
     log: silentLog,
     clock: systemClock,
     ...overrides,
@@ -151,21 +153,33 @@ describe('metrics', () => {
 });
 
 describe('the Host check', () => {
-  test.each(['localhost', 'localhost:8025', '127.0.0.1', '127.0.0.1:1', '[::1]', '[::1]:8025', 'relay.example.com', 'RELAY.example.com:80'])(
-    'lets %s pass',
-    async (host) => {
-      expect((await call(await start(), '/healthz', { headers: { host } })).status).toBe(200);
-    },
-  );
+  test.each([
+    'localhost',
+    'localhost:8025',
+    '127.0.0.1',
+    '127.0.0.1:1',
+    '[::1]',
+    '[::1]:8025',
+    'relay.example.com',
+    'RELAY.example.com:80',
+  ])('lets %s pass', async (host) => {
+    expect((await call(await start(), '/healthz', { headers: { host } })).status).toBe(200);
+  });
 
-  test.each(['attacker.example', 'attacker.example:8025', 'localhost.attacker.example', '192.0.2.1', '127.0.0.1.attacker.example', '[::1', 'localhost:x', 'relay.example.com@attacker.example'])(
-    'refuses %s with 421',
-    async (host) => {
-      const answer = await call(await start(), '/metrics', { headers: { host } });
-      expect([400, 421]).toContain(answer.status);
-      expect(answer.text).not.toContain('leadpush_x');
-    },
-  );
+  test.each([
+    'attacker.example',
+    'attacker.example:8025',
+    'localhost.attacker.example',
+    '192.0.2.1',
+    '127.0.0.1.attacker.example',
+    '[::1',
+    'localhost:x',
+    'relay.example.com@attacker.example',
+  ])('refuses %s with 421', async (host) => {
+    const answer = await call(await start(), '/metrics', { headers: { host } });
+    expect([400, 421]).toContain(answer.status);
+    expect(answer.text).not.toContain('leadpush_x');
+  });
 
   test('is not made on a listener that others reach', async () => {
     const port = await start({ config: { host: '0.0.0.0', port: 0, tokens: [token('ops', TOKEN, ['read'])] } });
@@ -282,13 +296,17 @@ describe('start and stop', () => {
     const { port } = await server.start();
     const socket = connect(port, '127.0.0.1');
     socket.on('error', () => {});
-    const closed = new Promise<void>((resolve) => socket.on('close', () => resolve()));
-    await new Promise<void>((resolve) => socket.write('POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nab', () => resolve()));
+    let closed = false;
+    socket.on('close', () => (closed = true));
+    await new Promise<void>((resolve) =>
+      socket.write('POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nab', () => resolve()),
+    );
     await call(port, '/healthz');
     const stopped = server.stop();
     await vi.waitFor(() => expect(clock.pending()).toBe(1), { interval: 1 });
     await clock.advance(5_000);
+    // Well before the server's own timeouts for a slow request.
+    await vi.waitFor(() => expect(closed).toBe(true), { timeout: 5_000, interval: 5 });
     await stopped;
-    await closed;
   });
 });

@@ -11,7 +11,18 @@ const levels = (ran: Ran, about: string): readonly unknown[] =>
 async function withKey(mode = 0o600): Promise<{ folder: string; key: string; over: Record<string, unknown> }> {
   const folder = tempFolder();
   const key = join(folder, 'lp1.pem');
-  await run(['dkim', 'generate', '--domain', 'example.com', '--selector', 'lp1', '--algorithm', 'ed25519', '--out', key]);
+  await run([
+    'dkim',
+    'generate',
+    '--domain',
+    'example.com',
+    '--selector',
+    'lp1',
+    '--algorithm',
+    'ed25519',
+    '--out',
+    key,
+  ]);
   chmodSync(key, mode);
   return { folder, key, over: { senders: [{ domain: 'example.com', dkim: [{ selector: 'lp1', key }] }] } };
 }
@@ -125,7 +136,10 @@ describe('check', () => {
       const { folder, key } = await withKey();
       const pair = await generate([{ name: 'commonName', value: 'relay.example.com' }], { keySize: 2048 });
       writeFileSync(join(folder, 'cert.pem'), pair.cert);
-      const smtp = { listeners: [{ host: '127.0.0.1', port: 2525, tls: 'starttls' }], tls: { cert: './cert.pem', key } };
+      const smtp = {
+        listeners: [{ host: '127.0.0.1', port: 2525, tls: 'starttls' }],
+        tls: { cert: './cert.pem', key },
+      };
       const ran = await check(writeConfig(folder, { smtp }));
       expect(ran.code).toBe(1);
       expect(ran.out).toContain('is not the key of');

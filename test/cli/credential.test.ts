@@ -50,7 +50,12 @@ describe('credential hash', () => {
 });
 
 describe('a secret typed on a terminal', () => {
-  function terminal(): { stream: PassThrough & { isTTY: boolean; setRawMode(on: boolean): void }; modes: boolean[]; shown: () => string; ask: () => Promise<string> } {
+  function terminal(): {
+    stream: PassThrough & { isTTY: boolean; setRawMode(on: boolean): void };
+    modes: boolean[];
+    shown: () => string;
+    ask: () => Promise<string>;
+  } {
     const modes: boolean[] = [];
     const stream = Object.assign(new PassThrough(), { isTTY: true, setRawMode: (on: boolean) => void modes.push(on) });
     const prompts = new PassThrough();

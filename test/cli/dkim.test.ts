@@ -44,7 +44,12 @@ describe('dkim generate', () => {
     const out = join(tempFolder(), 'lp1.pem');
     const { json } = await run(['dkim', 'generate', '--domain', 'example.com', '--selector', 'lp1', '--out', out]);
     expect(json).toEqual([
-      { name: 'lp1._domainkey.example.com', type: 'TXT', value: expect.stringMatching(/^v=DKIM1; k=rsa; p=/), zone: expect.any(String) },
+      {
+        name: 'lp1._domainkey.example.com',
+        type: 'TXT',
+        value: expect.stringMatching(/^v=DKIM1; k=rsa; p=/),
+        zone: expect.any(String),
+      },
     ]);
   });
 
@@ -80,7 +85,11 @@ describe('dkim dns', () => {
       ],
     });
   }
-  const names = (out: string): readonly string[] => out.trimEnd().split('\n').map((line) => line.split(' ')[0] ?? '');
+  const names = (out: string): readonly string[] =>
+    out
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split(' ')[0] ?? '');
 
   test('prints the records of all configured keys', async () => {
     const { code, out } = await dkim('dns', '--config', await withKeys());

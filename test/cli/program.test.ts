@@ -10,7 +10,18 @@ describe('the program', () => {
   test('names its commands in the help and ends with 0', async () => {
     const { code, out } = await run(['--help']);
     expect(code).toBe(0);
-    for (const command of ['serve', 'check', 'send', 'tail', 'trace', 'queue', 'stats', 'explain', 'dkim', 'credential']) {
+    for (const command of [
+      'serve',
+      'check',
+      'send',
+      'tail',
+      'trace',
+      'queue',
+      'stats',
+      'explain',
+      'dkim',
+      'credential',
+    ]) {
       expect(out).toMatch(new RegExp(`^ {2}${command}\\b`, 'm'));
     }
   });
@@ -86,7 +97,9 @@ describe('as a process of its own', () => {
     const folder = tempFolder();
     const { accept } = await seed(folder);
     await accept();
-    const child = spawn(process.execPath, [MAIN, 'tail', '-f', '--data', folder], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, [MAIN, 'tail', '-f', '--data', folder], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     const lines: string[] = [];
     const reached = (count: number): Promise<void> =>
       new Promise((resolve) => {

@@ -150,4 +150,7 @@ export const BUSY: Outcome = {
 export const NO_USER: Outcome = { ...BUSY, kind: 'rejected', code: 550, enhanced: '5.1.1', response: 'no such user' };
 
 /** A next hop that tries to write on the operator's terminal. */
-export const HOSTILE: Outcome = { ...NO_USER, response: 'no \u001b]0;owned\u0007\u001b[31msuch\u009b2J user\r\nforged: line' };
+export const HOSTILE: Outcome = {
+  ...NO_USER,
+  response: 'no \u001b]0;owned\u0007\u001b[31msuch\u009b2J user\r\nforged: line',
+};

@@ -35,7 +35,12 @@ async function listen(answer = `250 2.0.0 Ok: queued as ${ID}`, capabilities = [
         }
         commands.push(line);
         const verb = line.split(' ')[0]?.toUpperCase();
-        if (verb === 'EHLO') socket.write(['relay.example.com', ...capabilities].map((text, i, all) => `250${i === all.length - 1 ? ' ' : '-'}${text}\r\n`).join(''));
+        if (verb === 'EHLO')
+          socket.write(
+            ['relay.example.com', ...capabilities]
+              .map((text, i, all) => `250${i === all.length - 1 ? ' ' : '-'}${text}\r\n`)
+              .join(''),
+          );
         else if (verb === 'AUTH') socket.write('235 2.7.0 ok\r\n');
         else if (verb === 'DATA') {
           inData = true;
@@ -72,13 +77,42 @@ describe('send', () => {
 
   test('sends what the options say', async () => {
     const hop = await listen();
-    const argv = ['send', '--to', 'bo@example.net', '--to', 'cy@example.net', '--from', 'a@example.com', '--subject', 'Hello'];
-    argv.push('--text', 'Body text', '--tag', 'receipt', '--ttl', '15m', '--header', 'X-Leadpush-Flow: f-1', '--config');
+    const argv = [
+      'send',
+      '--to',
+      'bo@example.net',
+      '--to',
+      'cy@example.net',
+      '--from',
+      'a@example.com',
+      '--subject',
+      'Hello',
+    ];
+    argv.push(
+      '--text',
+      'Body text',
+      '--tag',
+      'receipt',
+      '--ttl',
+      '15m',
+      '--header',
+      'X-Leadpush-Flow: f-1',
+      '--config',
+    );
     const { code, json } = await run([...argv, configFor(hop.port)]);
     expect(code).toBe(0);
     expect(json).toEqual([{ id: ID, response: `250 2.0.0 Ok: queued as ${ID}`, rejected: [] }]);
-    expect(hop.commands.filter((line) => line.startsWith('RCPT'))).toEqual(['RCPT TO:<bo@example.net>', 'RCPT TO:<cy@example.net>']);
-    for (const line of ['Subject: Hello', 'X-Leadpush-Tag: receipt', 'X-Leadpush-TTL: 15m', 'X-Leadpush-Flow: f-1', 'Body text']) {
+    expect(hop.commands.filter((line) => line.startsWith('RCPT'))).toEqual([
+      'RCPT TO:<bo@example.net>',
+      'RCPT TO:<cy@example.net>',
+    ]);
+    for (const line of [
+      'Subject: Hello',
+      'X-Leadpush-Tag: receipt',
+      'X-Leadpush-TTL: 15m',
+      'X-Leadpush-Flow: f-1',
+      'Body text',
+    ]) {
       expect(hop.mail().toLowerCase()).toContain(`${line.toLowerCase()}\n`);
     }
   });

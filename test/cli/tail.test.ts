@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import { describe, expect, test, vi } from 'vitest';
 import { createOutput } from '../../src/cli/process-io.ts';
@@ -72,7 +71,9 @@ describe('tail', () => {
     expect(out).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
     expect(out.trimEnd().split('\n')).toHaveLength(3);
     expect(out).toContain('2026-01-05, times in UTC');
-    expect(out).toMatch(/10:00:00\.000 {2}bounced +ann@example\.net +password-reset +ses \(mx\.example\.net:587, TLSv1\.3\) at rcpt: 550 5\.1\.1 no such user/);
+    expect(out).toMatch(
+      /10:00:00\.000 {2}bounced +ann@example\.net +password-reset +ses \(mx\.example\.net:587, TLSv1\.3\) at rcpt: 550 5\.1\.1 no such user/,
+    );
   });
 
   test('colours on a terminal that has colours, and nowhere else', async () => {
@@ -209,8 +210,9 @@ test('a reader that goes away ends the following and is no error', async () => {
   let gone = 0;
   const output = createOutput(stream, false, () => (gone += 1));
   await output.write('one\n');
+  const closed = new Promise((resolve) => stream.on('close', resolve));
   stream.destroy(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }));
-  await once(stream, 'close');
+  await closed;
   await output.write('two\n');
   expect(gone).toBe(1);
 });

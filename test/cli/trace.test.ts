@@ -17,7 +17,9 @@ describe('trace', () => {
     await attempt(DELIVERED, { state: 'delivered', captured: false }, 'postmark');
     const ran = await trace(folder, [id], { now: NOW + 60_000 });
     expect(ran.code).toBe(0);
-    expect(firstLine(ran)).toMatch(/^Delivered to ann@example\.net: postmark \(mx\.example\.net:587\) took it on 2026-01-05 10:00:05Z, 5 s after it was accepted/);
+    expect(firstLine(ran)).toMatch(
+      /^Delivered to ann@example\.net: postmark \(mx\.example\.net:587\) took it on 2026-01-05 10:00:05Z, 5 s after it was accepted/,
+    );
     for (const fact of [
       id,
       'password-reset (from header), critical',
@@ -46,7 +48,15 @@ describe('trace', () => {
     const { accept } = await seed(folder);
     const { id, delivery } = await accept({ headerMessageId: '<abc@example.com>', flow: 'flow-7' });
     await accept({ recipient: 'bo@example.net', flow: 'other' });
-    for (const argv of [[id], [delivery], ['<abc@example.com>'], ['abc@example.com'], ['ANN@example.net'], ['flow-7'], ['--flow', 'flow-7']]) {
+    for (const argv of [
+      [id],
+      [delivery],
+      ['<abc@example.com>'],
+      ['abc@example.com'],
+      ['ANN@example.net'],
+      ['flow-7'],
+      ['--flow', 'flow-7'],
+    ]) {
       const ran = await trace(folder, argv, { tty: false });
       expect([argv, ids(ran)]).toEqual([argv, [id]]);
     }
@@ -79,7 +89,7 @@ describe('trace', () => {
     const ran = await trace(folder, [id]);
     expect(ran.code).toBe(0);
     expect(firstLine(ran)).toBe(
-      'Refused at submission on 2026-01-05 10:00:00Z: 550 5.7.1 Sender not allowed, (the From domain is not among senders). ' +
+      'Refused at submission on 2026-01-05 10:00:00Z: 550 5.7.1 Sender not allowed (the From domain is not among senders). ' +
         'The app was told; nothing was queued.',
     );
     expect(ran.out).toContain('keycloak');
@@ -128,8 +138,13 @@ describe('trace', () => {
     const { accept, attempt } = await seed(`${folder}/data`);
     const { id } = await accept({ route: 'catch' });
     await attempt(DELIVERED, { state: 'delivered', captured: true }, 'catch');
-    const config = writeConfig(folder, { routes: { catch: { type: 'sandbox' } }, rules: [{ name: 'default', via: ['catch'] }] });
-    expect(firstLine(await run(['trace', id, '--config', config], { tty: true }))).toContain('nothing left this machine');
+    const config = writeConfig(folder, {
+      routes: { catch: { type: 'sandbox' } },
+      rules: [{ name: 'default', via: ['catch'] }],
+    });
+    expect(firstLine(await run(['trace', id, '--config', config], { tty: true }))).toContain(
+      'nothing left this machine',
+    );
   });
 
   test('ends with 1 and a next step when nothing is known', async () => {
@@ -142,7 +157,10 @@ describe('trace', () => {
     }
   });
 
-  test.each([[[]], [['']], [['a', '--flow', 'b']], [['a', '--limit', '0']], [['a', 'b']]])('refuses %j as wrong use', async (argv) => {
-    expect((await trace(tempFolder(), argv)).code).toBe(2);
-  });
+  test.each([[[]], [['']], [['a', '--flow', 'b']], [['a', '--limit', '0']], [['a', 'b']]])(
+    'refuses %j as wrong use',
+    async (argv) => {
+      expect((await trace(tempFolder(), argv)).code).toBe(2);
+    },
+  );
 });

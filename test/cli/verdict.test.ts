@@ -91,12 +91,15 @@ describe('the verdict', () => {
   });
 
   test('on a captured mail says that nothing left', () => {
-    expect(verdict({ state: 'delivered', route: 'sandbox', deliveredAt: NOW + 5 })).toContain('nothing left this machine');
+    expect(verdict({ state: 'delivered', route: 'sandbox', deliveredAt: NOW + 5 })).toContain(
+      'nothing left this machine',
+    );
   });
 
   test('on a waiting mail says what came of the last attempt, when the next is due and when it ends', () => {
     expect(verdict({ state: 'deferred', attempts: 1, nextAttemptAt: NOW + 6000 }, { attempts: [attempt] })).toBe(
-      'Not delivered to ann@example.net yet: tried once, the last one: 451 4.2.1 mailbox busy; next attempt in 5 s over ses; ' +
+      'Not delivered to ann@example.net yet: tried once, the last one over ses (mx.example.net:587, TLSv1.3) at rcpt: 451 4.2.1 mailbox busy; ' +
+        'next attempt in 5 s over ses; ' +
         'it is given up on 2026-01-05 10:15:00Z.',
     );
     expect(verdict({ state: 'queued', nextAttemptAt: NOW })).toContain('nothing was tried yet; an attempt is due now');

@@ -133,6 +133,11 @@ describe('what is refused', () => {
     ['ﬁnn@example.com', 'characters that stand for others (not in form NFKC)'],
     ['\u212aarl@example.com', 'characters that stand for others (not in form NFKC)'],
     ['ann@例え。jp', 'characters in the domain other than letters, digits and hyphens'],
+    ['ann@ᾳβ.gr', 'domain that IDNA maps to another one'],
+    [
+      `a@${'例'.repeat(20)}.${'例'.repeat(20)}.${'例'.repeat(20)}.${'例'.repeat(20)}.${'例'.repeat(3)}.jp`,
+      'longer than 254 octets',
+    ],
     ['ann@\u0301a.com', 'domain that is not valid in IDNA'],
     ['ann@1א.com', 'domain that is not valid in IDNA'],
     ['ann😀@example.com', 'characters in the local part that are not accepted'],

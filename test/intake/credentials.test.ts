@@ -64,9 +64,9 @@ function fixture(...list: CredentialConfig[]): Fixture {
   return made;
 }
 
-async function guess(f: Fixture, times: number, username: string, address: string): Promise<string[]> {
-  const answers: string[] = [];
-  for (let i = 0; i < times; i++) answers.push(String(await f.check.verify(username, `guess ${i}`, address)));
+async function guess(f: Fixture, times: number, username: string, address: string): Promise<unknown[]> {
+  const answers: unknown[] = [];
+  for (let i = 0; i < times; i++) answers.push(await f.check.verify(username, `guess ${i}`, address));
   return answers;
 }
 

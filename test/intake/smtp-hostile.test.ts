@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import { connect, Socket } from 'node:net';
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { createNetworks } from '../../src/intake/networks.ts';
 import { connectSmtp, type SmtpClient } from '../support/smtp-client.ts';
 import { credentialFor, type Rig, type RigOptions, startRig } from '../support/smtp-listener.ts';
@@ -9,7 +11,6 @@ const rigs: Rig[] = [];
 const clients: SmtpClient[] = [];
 
 afterEach(async () => {
-  vi.restoreAllMocks();
   for (const client of clients.splice(0)) client.destroy();
   await Promise.all(rigs.splice(0).map((rig) => rig.listener.stop(0)));
 });
@@ -114,17 +115,22 @@ describe('clients that do not speak SMTP', () => {
   );
 
   test('4 MB without a line end are cut off early, and memory stays flat (CVE-2026-67445)', async () => {
+    setFlagsFromString('--expose-gc');
+    const collectGarbage: unknown = runInNewContext('gc');
     const rig = await open();
-    const client = await connectSmtp({ port: rig.port });
-    clients.push(client);
-    await client.reply();
+    const flood = Buffer.alloc(4 * 1024 * 1024, 'A');
     const before = process.memoryUsage().arrayBuffers;
-    void client.write(Buffer.alloc(4 * 1024 * 1024, 'A'));
-    expect((await client.reply()).raw).toBe('421 4.7.0 Command line too long');
-    await client.closed();
-    // The client's own 4 MB are counted too; ten times the limit of a line is far above what the server keeps.
-    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(4 * 1024 * 1024 + 1_000_000);
-    expect(rig.metrics).toContain('refused line-too-long');
+    for (let i = 0; i < 4; i++) {
+      const client = await connectSmtp({ port: rig.port });
+      clients.push(client);
+      await client.reply();
+      void client.write(flood);
+      expect((await client.reply()).raw).toBe('421 4.7.0 Command line too long');
+      await client.closed();
+    }
+    if (typeof collectGarbage === 'function') collectGarbage();
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(1024 * 1024);
+    expect(rig.metrics.filter((line) => line === 'refused line-too-long')).toHaveLength(4);
   });
 
   test('thousands of junk commands in one packet end in a 421 after a few replies', async () => {
@@ -187,7 +193,7 @@ describe('relaying', () => {
     'postmaster',
     'a@example.net\0',
     '\xffa@example.net',
-    'аnn@example.net',
+    `${Buffer.from('аnn').toString('latin1')}@example.net`,
   ])('<%s> is refused with 501 or 553 and nothing is submitted', async (address) => {
     const rig = await open();
     const client = await dial(rig);
@@ -212,7 +218,11 @@ describe('relaying', () => {
   });
 
   test('a stranger on a plain connection is offered no AUTH and cannot use it', async () => {
-    vi.spyOn(Socket.prototype, 'remoteAddress', 'get').mockReturnValue('192.0.2.9');
+    // Sockets of this process take their peer for another machine; on loopback there is no other way to be a stranger.
+    const real = Object.getOwnPropertyDescriptor(Socket.prototype, '_getpeername') ?? {};
+    const peer = { address: '192.0.2.9', port: 1, family: 'IPv4' };
+    Object.defineProperty(Socket.prototype, '_getpeername', { ...real, value: () => peer });
+    onTestFinished(() => void Object.defineProperty(Socket.prototype, '_getpeername', real));
     const rig = await open({ tls: 'none', credentials: [await credentialFor('app', 'secret')] });
     const client = await connectSmtp({ port: rig.port });
     clients.push(client);

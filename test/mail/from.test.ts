@@ -98,6 +98,16 @@ describe('what is refused', () => {
   });
 });
 
+test('a field that another parser reads as another address, or as several, is refused', () => {
+  const value = 'Ann <ann@example.com>';
+  const refused = { kind: 'malformed', reason: 'From header field that can be read as another address' };
+  expect(parseFromValue(value, () => [{ address: 'eve@example.org' }])).toEqual(refused);
+  expect(parseFromValue(value, () => [{ address: 'ann@example.com' }, { address: 'eve@example.org' }])).toEqual(
+    refused,
+  );
+  expect(parseFromValue(value, () => [])).toEqual(refused);
+});
+
 describe('in a message', () => {
   function from(text: string): string {
     const parsed = parseMessage(Buffer.from(text, 'latin1'));

@@ -39,7 +39,6 @@ describe('kill -9', () => {
         routes: { hop: { type: 'smtp', host: '127.0.0.1', port: hop.port, tls: 'none', connections: 4 } },
         rules: [{ name: 'default', via: ['hop'] }],
         retry: { critical: ['200ms'] },
-        log: { level: 'warn' },
       }),
     );
     let number = 0;

@@ -98,7 +98,7 @@ describe('the main job', () => {
     await home?.remove();
   });
 
-  const certificate = (): string => path.join(home.dir, 'data', 'tls', 'cert.pem');
+  const certificate = (): string => path.join(home.dir, 'data', 'tls', 'self-signed.cert.pem');
   const delivered = async (marker: string): Promise<Buffer> => {
     let found: Buffer | undefined;
     await until(async () => {
@@ -135,7 +135,7 @@ describe('the main job', () => {
     const message = await delivered('Reset your password');
     expect(message.toString('latin1')).not.toMatch(/^x-leadpush/im);
     expect(message.toString('latin1')).toMatch(/^Auto-Submitted: auto-generated$/im);
-    expect(message.toString('latin1')).toContain(SECRET);
+    expect(message.toString('latin1')).toContain('CANARY-1f7a93');
     expect(await dkimVerdicts(message, records)).toEqual([true, true]);
   });
 

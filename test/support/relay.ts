@@ -62,7 +62,7 @@ export function sandboxConfig(over: Readonly<Record<string, unknown>> = {}): Rec
     senders: [{ domain: 'example.com', dkim: [] }],
     routes: { sandbox: { type: 'sandbox' } },
     rules: [{ name: 'default', via: ['sandbox'] }],
-    log: { level: 'debug' },
+    log: { level: 'info' },
     ...over,
   };
 }
@@ -122,7 +122,10 @@ async function startRelay(configFile: string, env: NodeJS.ProcessEnv, wrap: read
     });
   };
 
-  const ready = await Promise.race([line((entry) => entry['event'] === 'relay.ready'), exited]);
+  const ready = await Promise.race([line((entry) => entry['event'] === 'relay.ready'), exited]).catch((error: unknown) => {
+    child.kill('SIGKILL');
+    throw error;
+  });
   if (ready === null || typeof ready === 'number') {
     throw new Error(`the relay ended with ${ready} before it was ready: ${stderr}${JSON.stringify(log)}`);
   }

@@ -88,7 +88,7 @@ export async function connectSmtp(options: SmtpClientOptions): Promise<SmtpClien
           if (answer === undefined) return;
           resolve(answer);
         } catch (error) {
-          reject(error as Error);
+          reject(error);
         }
         waiting.delete(attempt);
       };

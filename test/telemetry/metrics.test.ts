@@ -11,7 +11,9 @@ afterEach(() => {
   for (const metrics of open.splice(0)) metrics.stop();
 });
 
-function create(queueFigures: () => Promise<QueueNumbers> = async () => ({ byState: {}, oldestAcceptedAt: {} })): Metrics {
+function create(
+  queueFigures: () => Promise<QueueNumbers> = async () => ({ byState: {}, oldestAcceptedAt: {} }),
+): Metrics {
   const metrics = createMetrics({
     queueFigures,
     clock: createManualClock(START),
@@ -146,7 +148,9 @@ describe('metrics', () => {
   test('the event loop lag has its quantiles', async () => {
     const text = await lines(create());
     for (const quantile of ['0.5', '0.99', '1']) {
-      expect(text.some((line) => line.startsWith(`leadpush_event_loop_lag_seconds{quantile="${quantile}"} `))).toBe(true);
+      expect(text.some((line) => line.startsWith(`leadpush_event_loop_lag_seconds{quantile="${quantile}"} `))).toBe(
+        true,
+      );
     }
   });
 });

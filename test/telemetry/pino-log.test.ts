@@ -161,7 +161,10 @@ test('jsonLine keeps every value and prints no control character', () => {
 
 test('a closed descriptor is not written to', async () => {
   const fd = openSync(join(dir, 'stdout'), 'a');
-  const { stop } = createPinoLog({ level: 'info', format: 'json', file: null }, { clock: createManualClock(START), stdout: fd });
+  const { stop } = createPinoLog(
+    { level: 'info', format: 'json', file: null },
+    { clock: createManualClock(START), stdout: fd },
+  );
   await stop();
   expect(() => closeSync(fd)).toThrow('EBADF');
 });

@@ -8,14 +8,18 @@ import { REJECTION_REASONS } from '../../src/telemetry/rejection-reason.ts';
 
 const README = readFileSync(join(import.meta.dirname, '../../src/telemetry/README.md'), 'utf8');
 
-/** The rows under the heading `| first | ...`, cell by cell. */
+const cellsOf = (line: string): readonly string[] =>
+  line
+    .split('|')
+    .slice(1, -1)
+    .map((cell) => cell.trim());
+
+/** The rows under the heading whose first cell is `first`, cell by cell. */
 function tableUnder(first: string): readonly (readonly string[])[] {
   const lines = README.split('\n');
-  const start = lines.findIndex((line) => line.startsWith(`| ${first} |`));
+  const start = lines.findIndex((line) => cellsOf(line)[0] === first);
   const end = lines.findIndex((line, index) => index > start && !line.startsWith('|'));
-  return lines
-    .slice(start + 2, end)
-    .map((line) => line.split('|').slice(1, -1).map((cell) => cell.trim()));
+  return lines.slice(start + 2, end).map(cellsOf);
 }
 
 test('the published log fields are those of the code, with the same meaning', () => {
