@@ -31,9 +31,8 @@ import { createContentCache } from './queue/content-cache.ts';
 import { createScheduler } from './queue/scheduler.ts';
 import { createSigner, type Signer } from './signing/sign.ts';
 import { openSqliteStore } from './store/sqlite/open.ts';
-import type { Log } from './telemetry/log.ts';
 import { createMetrics } from './telemetry/metrics.ts';
-import { createPinoLog } from './telemetry/pino-log.ts';
+import { createPinoLog, type PinoLog } from './telemetry/pino-log.ts';
 import { VERSION } from './version.ts';
 
 const CONTENT_CACHE_BYTES = 64 * 1024 * 1024;
@@ -64,10 +63,10 @@ interface Settings {
 /** Starts a relay; rejects with a `RelayError` (`config`, `key`, `store-open`, `listen`) and leaves nothing running. */
 export async function startRelay(options: RelayOptions): Promise<Relay> {
   const config = await readConfig(options.configFile, options.env);
-  const { log, stop: stopLog } = createPinoLog(config.log);
-  const undo: (() => Promise<void>)[] = [stopLog];
+  const pinoLog = createPinoLog(config.log);
+  const undo: (() => Promise<void>)[] = [pinoLog.stop];
   try {
-    return await start(config, options, log, undo);
+    return await start(config, options, pinoLog, undo);
   } catch (error) {
     for (const step of undo.reverse()) await step();
     throw error;
@@ -77,7 +76,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
 async function start(
   config: Config,
   options: RelayOptions,
-  log: Log,
+  { log, reopen: reopenLog }: PinoLog,
   undo: (() => Promise<void>)[],
 ): Promise<Relay> {
   const { clock, env } = options;
@@ -106,7 +105,14 @@ async function start(
   undo.push(async () => metrics.stop());
   store.health.onCommit((commit) => metrics.commit(commit));
   store.feed.onEvents((events) => {
-    for (const event of events) logEvent(log, event);
+    for (const event of events) {
+      logEvent(log, event);
+      metrics.settled(event);
+    }
+  });
+  store.health.onChange(({ accepting, reason }) => {
+    if (accepting) log.info({ event: 'store.recovered' }, 'mail is taken again');
+    else log.error({ event: 'store.unwell', reason }, 'no mail is taken until this is mended');
   });
 
   let lanes: Lanes = createLanes(config, { clock, log }, null);
@@ -118,11 +124,7 @@ async function start(
       log,
       retry: () => settings.config.retry,
       cachedContent: (id) => contents.take(id),
-      onSettled(lease, outcome, settlement, now) {
-        metrics.attempt(lease.route, outcome);
-        metrics.settled(lease.tag, lease.route, settlement.state, now - lease.acceptedAt);
-      },
-      onExpired: (count) => metrics.expired(count),
+      onSettled: (lease, outcome) => metrics.attempt(lease.route, outcome),
     },
     lanes.byRoute,
   );
@@ -134,12 +136,10 @@ async function start(
   store.health.onOutsideChange(() => scheduler.wakeAll());
 
   const upkeep = startUpkeep({
-    health: store.health,
     upkeep: store.upkeep,
     retention: () => settings.config.retention,
     clock,
     log,
-    onRecovered: () => scheduler.wakeAll(),
   });
   undo.push(() => upkeep.stop());
 
@@ -218,11 +218,15 @@ async function start(
         for (const unused of scheduler.setLanes(lanes.byRoute)) void unused.stop();
         metrics.setNames({ tags: next.tags.keys(), routes: next.routes.keys() });
         if (nextTls !== null) for (const open of listeners) open.updateTls(nextTls);
+        reopenLog();
         log.info({ event: 'config.reloaded', config: next.file }, 'config reloaded');
         return 'reloaded';
       } catch (error) {
         if (!(error instanceof RelayError)) throw error;
-        log.error({ event: 'config.refused', reason: error.message, hint: error.hint }, 'config not reloaded: nothing changed');
+        log.error(
+          { event: 'config.refused', reason: error.message, hint: error.hint },
+          'config not reloaded: nothing changed',
+        );
         return 'refused';
       }
     },

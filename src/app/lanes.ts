@@ -24,7 +24,10 @@ export function createLanes(
   for (const [name, route] of routes) {
     const old = before?.hostname === hostname ? before : null;
     const kept = isDeepStrictEqual(old?.routes.get(name), route) ? old?.byRoute.get(name) : undefined;
-    byRoute.set(name, kept ?? { transport: createTransport(route, { hostname, ...deps }), captures: route.type === 'sandbox' });
+    byRoute.set(
+      name,
+      kept ?? { transport: createTransport(route, { hostname, ...deps }), captures: route.type === 'sandbox' },
+    );
   }
   return { hostname, routes, byRoute };
 }

@@ -34,7 +34,9 @@ export async function checkReadiness(
     for (const [route, dueAt] of routes) {
       const lateMs = now - dueAt;
       if (lateMs > STUCK_MS && deps.scheduler.hasRoom(route)) {
-        reasons.push(`queue: mail for route ${route} is ${Math.round(lateMs / 1000)} s late although the route has room`);
+        reasons.push(
+          `queue: mail for route ${route} is ${Math.round(lateMs / 1000)} s late although the route has room`,
+        );
       }
     }
   } catch (error) {

@@ -17,7 +17,10 @@ export async function makeSandboxKeys(config: Config, log: Log): Promise<void> {
     for (const { key, selector } of sender.dkim) {
       const algorithm = path.basename(key).includes('ed25519') ? 'ed25519' : 'rsa';
       if (await writeNew(key, algorithm)) {
-        log.info({ event: 'key.made', file: key, domain: sender.domain, selector, algorithm }, 'made a DKIM key for the sandbox');
+        log.info(
+          { event: 'key.made', file: key, domain: sender.domain, selector, algorithm },
+          'made a DKIM key for the sandbox',
+        );
       }
     }
   }

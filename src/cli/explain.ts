@@ -42,7 +42,7 @@ export function explainCommand(program: Command, io: CliIo): void {
     .option('--credential <username>', 'as if this credential had logged in (default: a trusted client without one)')
     .action(async (file: string | undefined, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<ExplainOptions>();
-      const config = await loadSettings(io, options);
+      const config = loadSettings(io, options);
       const explanation = explainMail(config, await mailBytes(config, file, options), options, io);
       if (explanation.verdict === 'refuse') io.exit.code = 1;
       await io.stdout.write(
@@ -130,7 +130,8 @@ function recipientLines(recipient: ExplainedRecipient, paint: Paint): readonly s
     `${paint.bold(clean(recipient.recipient))} goes by rule ${paint.bold(recipient.rule)} to route ${paint.bold(recipient.route)}`,
     ...(recipient.via.length > 1 ? [`  routes of the rule, in order: ${recipient.via.join(', ')}`] : []),
     ...recipient.considered.map(
-      (verdict) => `  ${verdict.matches ? paint.green('yes') : paint.dim('no ')}  ${verdict.rule}: ${clean(verdict.reason)}`,
+      (verdict) =>
+        `  ${verdict.matches ? paint.green('yes') : paint.dim('no ')}  ${verdict.rule}: ${clean(verdict.reason)}`,
     ),
   ];
 }

@@ -67,7 +67,7 @@ async function tail(io: CliIo, options: TailOptions): Promise<void> {
     const print = createPrinter(io, options);
     const filter = filterOf(options);
     const reached = await newestSeq(history);
-    await print(await firstEvents(history, filter, options, reached));
+    await printFirst(io, history, filter, options, reached, print);
     if (options.follow === true) await follow(io, history, filter, reached, print);
   } finally {
     await close();
@@ -85,32 +85,34 @@ function filterOf(options: TailOptions): Omit<EventFilter, 'limit' | 'afterSeq'>
 
 type Filter = ReturnType<typeof filterOf>;
 
-/** The events to begin with, none after `reached`: those belong to the following. */
-async function firstEvents(
+type Print = (events: readonly RelayEvent[]) => Promise<void>;
+
+/** Prints the events to begin with, none after `reached`: those belong to the following. */
+async function printFirst(
+  io: CliIo,
   history: HistoryStore,
   filter: Filter,
   options: TailOptions,
   reached: number,
-): Promise<readonly RelayEvent[]> {
+  print: Print,
+): Promise<void> {
   const limit = options.lines ?? (options.since === undefined ? DEFAULT_LINES : null);
-  if (limit === 0) return [];
-  if (limit !== null) return upTo(await history.events({ ...filter, limit }), reached);
-  const events: RelayEvent[] = [];
-  for await (const page of pagesAfter(history, filter, 0)) events.push(...upTo(page, reached));
-  return events;
+  if (limit === 0) return;
+  if (limit !== null) {
+    await print(upTo(await history.events({ ...filter, limit }), reached));
+    return;
+  }
+  for await (const page of pagesAfter(history, filter, 0)) {
+    await print(upTo(page, reached));
+    if (io.signal.aborted) return;
+  }
 }
 
 function upTo(events: readonly RelayEvent[], seq: number): readonly RelayEvent[] {
   return events.filter((event) => event.data.seq <= seq);
 }
 
-async function follow(
-  io: CliIo,
-  history: HistoryStore,
-  filter: Filter,
-  from: number,
-  print: (events: readonly RelayEvent[]) => Promise<void>,
-): Promise<void> {
+async function follow(io: CliIo, history: HistoryStore, filter: Filter, from: number, print: Print): Promise<void> {
   let reached = from;
   while (await pause(io, POLL_MS)) {
     // One cheap question tells whether anything happened; a filter that matches nothing is not searched from far back.
@@ -139,7 +141,7 @@ async function newestSeq(history: HistoryStore): Promise<number> {
   return (await history.events({ limit: 1 })).at(-1)?.data.seq ?? 0;
 }
 
-function createPrinter(io: CliIo, options: TailOptions): (events: readonly RelayEvent[]) => Promise<void> {
+function createPrinter(io: CliIo, options: TailOptions): Print {
   if (wantsJson(io, options)) {
     return (events) => io.stdout.write(events.map((event) => `${jsonLine(event)}\n`).join(''));
   }

@@ -29,15 +29,17 @@ import { OPEN_QUOTE, yamlProblem } from './yaml-problem.ts';
 const MAX_VALUES = 20_000;
 const MAX_DEPTH = 24;
 const MAX_SYNTAX_FINDINGS = 100;
+const MAX_SECRET_BYTES = 64 * 1024;
 const MAX_FAULTS = 1000;
 /**
- * Signs that the parser's time grows with the square of: 70 s for 200,000 open brackets and 190 s for 200,000 anchors on
- * one value, 0.6 s and 2 s for a tenth of each. They are counted wherever they stand, in text and comments too.
+ * The parser's time grows with the square of some signs in a row: 70 s for 200,000 open brackets, 190 s for as many anchors,
+ * 60 s for as many commas. So many of each are taken, wherever they stand, and a parse ends within seconds.
  */
-const FLOODS = [
-  { others: /[^[{"']+/g, most: 20_000, signs: 'brackets and quotes' },
-  { others: /[^&!]+/g, most: 2000, signs: '`&` and `!`' },
-] as const;
+const MAX_SIGNS: ReadonlyMap<string, number> = new Map([
+  ...[...'[{'].map((sign) => [sign, 10_000] as const),
+  ...[...']},"\'*'].map((sign) => [sign, 20_000] as const),
+  ...[...'&!'].map((sign) => [sign, 2000] as const),
+]);
 
 /** Where a value stands, and how it is written. */
 interface Spot {
@@ -78,8 +80,8 @@ export interface SourceInput {
 /** Reads the text of a config file. */
 export function parseSource(input: SourceInput): Source {
   const lines = new LineCounter();
-  const flood = FLOODS.find(({ others, most }) => input.text.replace(others, '').length > most);
-  const document = parseDocument(flood === undefined ? input.text : '', {
+  const flood = floodOf(input.text);
+  const document = parseDocument(flood === null ? input.text : '', {
     lineCounter: lines,
     prettyErrors: false,
     uniqueKeys: false,
@@ -97,10 +99,8 @@ export function parseSource(input: SourceInput): Source {
     return { file: input.file, line: Math.max(line, 1), column: Math.max(col, 1), path: pathText(path), message, hint };
   };
 
-  let tooLarge = flood !== undefined;
-  if (flood !== undefined) {
-    findings.push(report(0, [], `the file has more than ${flood.most} ${flood.signs}`, 'look for repeated ones'));
-  }
+  let tooLarge = flood !== null;
+  if (flood !== null) findings.push(report(flood.offset, [], `there are too many \`${flood.sign}\` up to here`, 'take some out'));
 
   const faults = [...document.errors, ...document.warnings].slice(0, MAX_FAULTS);
   const faultyLines = new Set<number>();
@@ -172,6 +172,7 @@ export function parseSource(input: SourceInput): Source {
     for (const pair of map.items) {
       const { key, keyOffset } = keyOf(pair, offset);
       const earlier = seen.get(key);
+      if (earlier !== undefined) count++;
       if (earlier !== undefined) {
         const { line } = lines.linePos(earlier);
         findings.push(
@@ -251,6 +252,18 @@ function resolveAliases(document: Document.Parsed): Map<Alias, Node> {
     },
   });
   return targets;
+}
+
+/** The first sign that is one too many, or null. */
+function floodOf(text: string): { readonly sign: string; readonly offset: number } | null {
+  const left = new Map(MAX_SIGNS);
+  for (let offset = 0; offset < text.length; offset++) {
+    const sign = text.charAt(offset);
+    const before = left.get(sign);
+    if (before === 0) return { sign, offset };
+    if (before !== undefined) left.set(sign, before - 1);
+  }
+  return null;
 }
 
 /** Where the quoted text that runs over `offset` starts, or null when there is none. */

@@ -6,7 +6,18 @@
  */
 
 /** How far the SMTP conversation had come when it ended. `dot`: the content was sent and answered. */
-export const STAGES = ['dns', 'connect', 'greeting', 'ehlo', 'starttls', 'auth', 'mail', 'rcpt', 'data', 'dot'] as const;
+export const STAGES = [
+  'dns',
+  'connect',
+  'greeting',
+  'ehlo',
+  'starttls',
+  'auth',
+  'mail',
+  'rcpt',
+  'data',
+  'dot',
+] as const;
 export type Stage = (typeof STAGES)[number];
 
 /** Whose fault it was. `route`: the next hop itself is unwell (421, out of quota), not this recipient. */

@@ -232,7 +232,16 @@ export function createIntake(deps: IntakeDeps): Intake {
     );
     deps.onRejected(refusal);
     store
-      .reject({ id, at: clock.now(), headerMessageId: rejection.headerMessageId, tag, credential, rule, recipients, refusal })
+      .reject({
+        id,
+        at: clock.now(),
+        headerMessageId: rejection.headerMessageId,
+        tag,
+        credential,
+        rule,
+        recipients,
+        refusal,
+      })
       .catch((error: unknown) => {
         log.error({ event: 'store.failed', message: id, reason: String(error) }, 'rejection not recorded');
       });

@@ -67,7 +67,8 @@ export function decide(config: Config, input: DecisionInput): Decision | Refused
 
   const from = parseFrom(bytes, fields);
   if (from.kind === 'malformed') return refused(refuse(550, '5.6.0', from.reason));
-  const refusal = checkEnvelopeSender(credential, envelope.mailFrom) ?? checkHeaderFrom(config, credential, from.address);
+  const refusal =
+    checkEnvelopeSender(credential, envelope.mailFrom) ?? checkHeaderFrom(config, credential, from.address);
   if (refusal !== null) return refused(refusal);
 
   const tagConfig = tag === null ? undefined : config.tags.get(tag);

@@ -135,7 +135,8 @@ export function readRelayHeaders(
       if (!isAllowed(credential, 'metadata')) return notAllowed(title);
       const key = field.key.slice(METADATA_PREFIX.length);
       if (!METADATA_KEY.test(key)) return bad(title, 'has a key that is not 1 to 64 of a-z 0-9 . _ -');
-      if (++metadataCount > MAX_METADATA) return bad(title, `is one too many: at most ${MAX_METADATA} metadata headers`);
+      if (++metadataCount > MAX_METADATA)
+        return bad(title, `is one too many: at most ${MAX_METADATA} metadata headers`);
       if (value.length > MAX_METADATA_CHARS || hasControl(value)) {
         return bad(title, `must be at most ${MAX_METADATA_CHARS} characters without control characters`);
       }

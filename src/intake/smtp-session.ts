@@ -317,7 +317,7 @@ export class SmtpSession extends SmtpWire {
     }
     const { recipient } = command;
     const { maxRecipients } = this.context.settings();
-    if (true) {
+    if (!transaction.addresses.has(recipient.address)) {
       if (transaction.recipients.length >= maxRecipients) {
         this.send(452, `4.5.3 Too many recipients: at most ${maxRecipients} a message`);
         return;

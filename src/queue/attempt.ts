@@ -23,7 +23,7 @@ export interface AttemptDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly retry: () => RetryConfig;
-  readonly onSettled: (lease: Lease, outcome: Outcome, settlement: Settlement, now: number) => void;
+  readonly onSettled: (lease: Lease, outcome: Outcome) => void;
 }
 
 export interface AttemptTarget {
@@ -82,10 +82,13 @@ export async function runAttempt(
     const settledAt = clock.now();
     const answer = await untilStored(() => store.settle(lease, outcome, settlement, settledAt));
     if (answer === 'lost') {
-      log.warn({ event: 'lease.lost', message: lease.messageId, delivery: lease.deliveryId }, 'lease lost: not recorded');
+      log.warn(
+        { event: 'lease.lost', message: lease.messageId, delivery: lease.deliveryId },
+        'lease lost: not recorded',
+      );
       return { dueAt: null };
     }
-    deps.onSettled(lease, outcome, settlement, settledAt);
+    deps.onSettled(lease, outcome);
     return { dueAt: settlement.state === 'deferred' ? settlement.dueAt : null };
   }
 

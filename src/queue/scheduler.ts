@@ -16,7 +16,7 @@ import type { MessageId } from '../core/ids.ts';
 import type { Outcome } from '../core/outcome.ts';
 import type { CancelTimer, Clock } from '../core/time.ts';
 import type { Transport } from '../delivery/transport.ts';
-import type { Lease, QueueStore, Settlement } from '../store/store.ts';
+import type { Lease, QueueStore } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import { type AttemptDeps, runAttempt } from './attempt.ts';
 import { createSlots, type Slots } from './slots.ts';
@@ -43,8 +43,7 @@ export interface SchedulerDeps {
   readonly log: Log;
   readonly retry: () => RetryConfig;
   readonly cachedContent: (id: MessageId) => Uint8Array | null;
-  readonly onSettled: (lease: Lease, outcome: Outcome, settlement: Settlement, now: number) => void;
-  readonly onExpired: (count: number) => void;
+  readonly onSettled: (lease: Lease, outcome: Outcome) => void;
 }
 
 export interface Scheduler {
@@ -252,7 +251,6 @@ export function createScheduler(deps: SchedulerDeps, lanes: ReadonlyMap<string, 
     let expired: number;
     do {
       expired = await store.expireDue(clock.now(), EXPIRE_BATCH);
-      if (expired > 0) deps.onExpired(expired);
     } while (expired === EXPIRE_BATCH);
     scheduleRefresh();
   }

@@ -263,6 +263,8 @@ export interface QueueFigures {
 export interface HealthStore {
   /** What is known now, without a wait. */
   current(): StoreHealth;
+  /** Called when `accepting` changes. */
+  onChange(listener: (health: StoreHealth) => void): void;
   /** Looks again (a probe write, free space), and updates `current`. */
   probe(): Promise<StoreHealth>;
   figures(): Promise<QueueFigures>;

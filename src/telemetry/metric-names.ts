@@ -91,5 +91,3 @@ export const METRICS = {
     help: 'Always 1; the labels tell the version of the relay and of Node',
   },
 } as const;
-
-export type MetricKey = keyof typeof METRICS;

@@ -8,6 +8,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { DELIVERY_STATES, type DeliveryState, isFinal } from '../core/delivery.ts';
+import type { RelayEvent } from '../core/event.ts';
 import { PRIORITIES, type Priority, RECOVERY_TAGS } from '../core/message.ts';
 import type { Outcome } from '../core/outcome.ts';
 import type { Refusal } from '../core/refusal.ts';
@@ -44,10 +45,8 @@ export interface Metrics {
   rejected(refusal: Pick<Refusal, 'code' | 'enhanced'>): void;
   /** An attempt ended, with its phases. */
   attempt(route: string, outcome: Outcome): void;
-  /** A delivery came to `state`; ignored while that is not a final one. */
-  settled(tag: string | null, route: string, state: DeliveryState, sinceAcceptedMs: number): void;
-  /** `count` deliveries expired at once; their tags and routes are not known. */
-  expired(count: number): void;
+  /** An event of the log: counted when it brought a delivery to a final state. */
+  settled(event: RelayEvent): void;
   commit(commit: { readonly ms: number; readonly operations: number }): void;
   /** A client connected to `listener` (`host:port`); `tls` is the listener's setting. */
   smtpConnection(listener: string, tls: string): void;
@@ -127,13 +126,14 @@ export function createMetrics(deps: MetricsDeps): Metrics {
       deliveryAttempts.inc({ route: routeLabel(route), outcome: outcome.kind });
       for (const [phase, ms] of Object.entries(outcome.timings)) attemptPhase.observe({ phase }, ms / 1000);
     },
-    settled(tag, route, state, sinceAcceptedMs) {
-      if (!isFinal(state)) return;
-      const label = tagLabel(tag);
-      deliveries.inc({ tag: label, route: routeLabel(route), outcome: state });
-      if (state === 'delivered') timeToDelivered.observe({ tag: label }, Math.max(0, sinceAcceptedMs) / 1000);
+    settled({ timestamp, data: { message, delivery, attempt } }) {
+      const state = delivery?.state;
+      if (message === undefined || state === undefined || state === 'rejected' || !isFinal(state)) return;
+      const tag = tagLabel(message.tag);
+      deliveries.inc({ tag, route: attempt === undefined ? 'none' : routeLabel(attempt.route), outcome: state });
+      if (state !== 'delivered' || message.accepted_at === null) return;
+      timeToDelivered.observe({ tag }, Math.max(0, Date.parse(timestamp) - Date.parse(message.accepted_at)) / 1000);
     },
-    expired: (count) => deliveries.inc({ tag: 'other', route: 'other', outcome: 'expired' }, count),
     commit({ ms, operations }) {
       commitSeconds.observe(ms / 1000);
       commitOperations.observe(operations);

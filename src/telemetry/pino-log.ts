@@ -7,12 +7,19 @@
  */
 import { pino } from 'pino';
 import { isColorSupported, prettyFactory } from 'pino-pretty';
-import type { LogConfig } from '../config/types.ts';
 import { errorText } from '../core/errors.ts';
 import { type Clock, isoTime, systemClock } from '../core/time.ts';
 import { createDestination, type Destination, openLogFile } from './destination.ts';
 import { escapeJsonControls } from './json-line.ts';
 import type { Log } from './log.ts';
+
+/** The `log` section of the config. */
+export interface LogSettings {
+  readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
+  readonly format: 'json' | 'pretty';
+  /** Absolute path, or null for standard output alone. */
+  readonly file: string | null;
+}
 
 export interface PinoLog {
   readonly log: Log;
@@ -29,7 +36,7 @@ export interface PinoLogDeps {
 }
 
 /** Opens the log; throws a `RelayError` (`config`) when the file cannot be opened. */
-export function createPinoLog(config: LogConfig, deps: PinoLogDeps = { clock: systemClock, stdout: 1 }): PinoLog {
+export function createPinoLog(config: LogSettings, deps: PinoLogDeps = { clock: systemClock, stdout: 1 }): PinoLog {
   const { clock } = deps;
   const openFile = (path: string): Destination =>
     createDestination(openLogFile(path), clock, {

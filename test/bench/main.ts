@@ -5,8 +5,18 @@
  * first, and the ratios within a run are what counts. Options: `--quick` (short runs, for a look), `--only NAME,NAME` (parts
  * of contestants' names), `--rounds N`. Writes bench/latest.json. Ends with 1 when a run had to be thrown away.
  */
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, release, tmpdir } from 'node:os';
+import {
+  closeSync,
+  existsSync,
+  fdatasyncSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { cpus, loadavg, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Contestant, makeDkimKey, makeFolder, type Running } from './contestant.ts';
@@ -16,7 +26,7 @@ import { type Bench, type Latency, measureLatency, measureThroughput, type Throu
 import { postfix } from './postfix.ts';
 import { relay } from './relay.ts';
 import { startCapturingSink, startCountingSink } from './sinks.ts';
-import { describe, type LatencyRow, type Report, type ThroughputRow } from './table.ts';
+import { describe, type LatencyRow, median, type Report, type ThroughputRow } from './table.ts';
 
 const MODES: readonly Mode[] = [
   { name: '10 connections kept', connections: 10, kept: true },
@@ -38,8 +48,25 @@ const settings = {
   idleMails: options.quick ? 50 : 300,
 };
 const root = join(import.meta.dirname, '..', '..');
+/** What else ran: above a tenth or so a core, the figures say more about that than about the contestants. */
+const loadBefore = loadavg()[0] ?? 0;
+const FSYNC_PROBES = 200;
 const dir = mkdtempSync(join(tmpdir(), 'leadpush-bench-'));
 makeFolder(dir);
+const fsyncBefore = fsyncMs();
+
+/** Median milliseconds that the disk takes to make 8 KiB durable: the floor of every 250 here. */
+function fsyncMs(): number {
+  const file = openSync(join(dir, 'fsync'), 'w');
+  const times = Array.from({ length: FSYNC_PROBES }, () => {
+    writeSync(file, Buffer.alloc(8192));
+    const began = performance.now();
+    fdatasyncSync(file);
+    return performance.now() - began;
+  });
+  closeSync(file);
+  return median(times);
+}
 
 interface Player {
   readonly contestant: Contestant;
@@ -135,6 +162,8 @@ function report(): Report {
   return {
     at: new Date().toISOString(),
     machine: `${cpus().length} x ${cpus()[0]?.model ?? 'unknown processor'}, Linux ${release()}, Node ${process.version}`,
+    loadBefore,
+    fsyncMsBefore: fsyncBefore,
     settings,
     about: Object.fromEntries(players.map((player) => [player.contestant.name, player.running.about])),
     absent,

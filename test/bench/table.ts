@@ -15,6 +15,10 @@ export interface LatencyRow {
 export interface Report {
   readonly at: string;
   readonly machine: string;
+  /** The machine's load average of the minute before. */
+  readonly loadBefore: number;
+  /** Median time of an fdatasync of 8 KiB on the disk that everything is written to. */
+  readonly fsyncMsBefore: number;
   readonly settings: Readonly<Record<string, number>>;
   readonly about: Readonly<Record<string, string>>;
   readonly absent: Readonly<Record<string, string>>;
@@ -136,7 +140,7 @@ export function describe(report: Report, us: string, peer: string): string {
   const absences = Object.entries(report.absent).map(([name, reason]) => [name, `did not run: ${reason}`]);
   const failures = report.thrownAway.map((failure) => `  thrown away: ${failure}`).join('\n');
   return [
-    `${report.at}, ${report.machine}\n4 KB mail, RSA-2048 signed, from the first byte sent until the next hop has all`,
+    `${report.at}, ${report.machine}, load before the run ${tenths(report.loadBefore)}, fsync ${report.fsyncMsBefore.toFixed(2)} ms\n4 KB mail, RSA-2048 signed, from the first byte sent until the next hop has all`,
     [...facts, ...absences].map(([name, text]) => `  ${name}: ${text}`).join('\n'),
     ...modes.map((mode) => throughputTable(report, mode, us)),
     report.latency.length === 0 ? '' : latencyTable(report),

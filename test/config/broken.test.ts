@@ -35,7 +35,9 @@ test.each(cases(broken))('the broken config %s is refused with every finding', (
 test.each(cases(doubtful))('the doubtful config %s is taken with every warning', (name) => {
   const result = loadConfig(path.join(doubtful, `${name}.yaml`), env);
   if (result.kind !== 'config') throw new Error(formatFindings(result.findings));
-  expect(`${formatFindings(result.warnings)}\n`.replaceAll(`${doubtful}${path.sep}`, '')).toBe(expected(doubtful, name));
+  expect(`${formatFindings(result.warnings)}\n`.replaceAll(`${doubtful}${path.sep}`, '')).toBe(
+    expected(doubtful, name),
+  );
 });
 
 test('there are at least thirty broken configs', () => {

@@ -72,7 +72,11 @@ test('an smtp route has TLS required, port 587, ten connections and five seconds
   });
 });
 
-test.each([['required', 587], ['implicit', 465], ['none', 25]])('the port of tls: %s is %i', (tls, port) => {
+test.each([
+  ['required', 587],
+  ['implicit', 465],
+  ['none', 25],
+])('the port of tls: %s is %i', (tls, port) => {
   const text = `routes: { ses: { type: smtp, host: 127.0.0.1, tls: ${tls} } }\nrules: [{ name: default, via: ses }]`;
   expect(configOf(loadText(text)).routes.get('ses')).toMatchObject({ port });
 });
@@ -121,7 +125,13 @@ log: { level: debug, format: pretty, file: log/relay.log }
   expect(config.credentials).toEqual([
     {
       username: 'app',
-      password: { n: 1024, r: 8, p: 1, salt: new TextEncoder().encode('saltsalt'), hash: new TextEncoder().encode('0123456789abcdef') },
+      password: {
+        n: 1024,
+        r: 8,
+        p: 1,
+        salt: new TextEncoder().encode('saltsalt'),
+        hash: new TextEncoder().encode('0123456789abcdef'),
+      },
       from: ['ann@example.com', '*@*.example.com', '*'],
       networks: ['10.0.0.0/8'],
       tag: 'otp',
@@ -251,11 +261,16 @@ rules: [{ name: default, via: [a, b, c] }]
 
 test('the authorities of a route are read with the config', () => {
   const folder = createConfigFolder();
-  execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=ca', '-keyout', 'k.pem', '-out', 'ca.pem'], {
-    cwd: folder.path,
-    stdio: 'ignore',
-  });
-  const text = 'routes: { ses: { type: smtp, host: smtp.example.com, ca: ca.pem } }\nrules: [{ name: default, via: ses }]';
+  execFileSync(
+    'openssl',
+    ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=ca', '-keyout', 'k.pem', '-out', 'ca.pem'],
+    {
+      cwd: folder.path,
+      stdio: 'ignore',
+    },
+  );
+  const text =
+    'routes: { ses: { type: smtp, host: smtp.example.com, ca: ca.pem } }\nrules: [{ name: default, via: ses }]';
   const config = configOf(loadConfig(folder.write('relay.yaml', text), {}));
   expect(config.routes.get('ses')).toMatchObject({ ca: expect.stringContaining('BEGIN CERTIFICATE') });
 });
@@ -289,7 +304,9 @@ test('a FIFO is refused as config and as secret, without waiting for its other e
   execFileSync('mkfifo', [fifo]);
   expect(faultsOf(loadConfig(fifo, {}))).toEqual([': the config file cannot be read: it is not a regular file']);
   const file = folder.write('relay.yaml', `hostname: "\${file:fifo}"\n${MINIMAL}`);
-  expect(faultsOf(loadConfig(file, {}))).toEqual(['hostname: the secret file `fifo` cannot be read: it is not a regular file']);
+  expect(faultsOf(loadConfig(file, {}))).toEqual([
+    'hostname: the secret file `fifo` cannot be read: it is not a regular file',
+  ]);
 });
 
 test('a byte order mark and Windows line ends are taken', () => {
@@ -311,7 +328,12 @@ test.each([
   ['braces', '{a: '.repeat(100_000)],
   ['dashes', '- '.repeat(100_000)],
   ['indentation', Array.from({ length: 400 }, (_, depth) => `${' '.repeat(depth)}a:`).join('\n')],
-  ['anchors', Array.from({ length: 30 }, (_, i) => `a${i}: &a${i} [${`*a${i - 1}, `.repeat(9)}]`).join('\n').replaceAll('*a-1, ', 'x, ')],
+  [
+    'anchors',
+    Array.from({ length: 30 }, (_, i) => `a${i}: &a${i} [${`*a${i - 1}, `.repeat(9)}]`)
+      .join('\n')
+      .replaceAll('*a-1, ', 'x, '),
+  ],
   ['many keys', Array.from({ length: 30_000 }, (_, i) => `k${i}: 1`).join('\n')],
   ['many aliases', `a: &a x\nb: [${'*a, '.repeat(30_000)}]`],
 ])('a flood of %s ends in findings, not in a crash', (_what, text) => {
@@ -321,7 +343,45 @@ test.each([
 
 test('no mix of YAML signs makes it throw', () => {
   const pieces = fc.constantFrom(
-    ...['a', 'routes', 'rules', 'smtp', '__proto__', 'constructor', ':', ': ', '\n', '\n  ', '- ', '{', '}', '[', ']', ',', '&x', ' *x', '"', "'", '${', '}', '|', '>', '#', '? ', '!!str ', '<<', '\t', '0x1', '1e9', '.nan', '~', '%', '---', '\u0000', '\u2028'],
+    ...[
+      'a',
+      'routes',
+      'rules',
+      'smtp',
+      '__proto__',
+      'constructor',
+      ':',
+      ': ',
+      '\n',
+      '\n  ',
+      '- ',
+      '{',
+      '}',
+      '[',
+      ']',
+      ',',
+      '&x',
+      ' *x',
+      '"',
+      "'",
+      '${',
+      '}',
+      '|',
+      '>',
+      '#',
+      '? ',
+      '!!str ',
+      '<<',
+      '\t',
+      '0x1',
+      '1e9',
+      '.nan',
+      '~',
+      '%',
+      '---',
+      '\u0000',
+      '\u2028',
+    ],
   );
   const file = createConfigFolder();
   fc.assert(
@@ -334,7 +394,9 @@ test('no mix of YAML signs makes it throw', () => {
 });
 
 test('nothing in a config reaches the prototype of objects', () => {
-  loadText('__proto__: { polluted: yes }\nconstructor: { prototype: { polluted: yes } }\ntags: { __proto__: { polluted: yes } }');
+  loadText(
+    '__proto__: { polluted: yes }\nconstructor: { prototype: { polluted: yes } }\ntags: { __proto__: { polluted: yes } }',
+  );
   expect(Object.getOwnPropertyNames(Object.prototype)).not.toContain('polluted');
 });
 

@@ -8,7 +8,9 @@ const unset: Lookups = {
   variable: (name) => ({ kind: 'problem', message: `no ${name}`, hint: '' }),
   file: (path) => ({ kind: 'problem', message: `no file ${path}`, hint: '' }),
 };
-const texts = fc.array(fc.constantFrom('$', '{', '}', '$${', '${', 'A', 'file:', 'b', ' ', '\n'), { maxLength: 12 }).map((parts) => parts.join(''));
+const texts = fc
+  .array(fc.constantFrom('$', '{', '}', '$${', '${', 'A', 'file:', 'b', ' ', '\n'), { maxLength: 12 })
+  .map((parts) => parts.join(''));
 
 function holding(value: string): Lookups {
   return { variable: () => ({ kind: 'found', text: value }), file: () => ({ kind: 'found', text: value }) };
@@ -17,7 +19,10 @@ function holding(value: string): Lookups {
 test('any text comes back as it was when each ${ in it is written $${', () => {
   fc.assert(
     fc.property(texts, (text) => {
-      const result = substitute(text.replaceAll('${', () => '$${'), unset);
+      const result = substitute(
+        text.replaceAll('${', () => '$${'),
+        unset,
+      );
       expect(result).toEqual({ text, changed: false, problems: [] });
     }),
     runs,

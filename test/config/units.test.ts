@@ -3,8 +3,18 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { durationText, parseDuration, parseRate, parseSize } from '../../src/config/units.ts';
 
-const DURATION_UNITS = [['ms', 1], ['s', 1000], ['m', 60_000], ['h', 3_600_000], ['d', 86_400_000]] as const;
-const SIZE_UNITS = [['KB', 1024], ['MB', 1024 * 1024], ['GB', 1024 * 1024 * 1024]] as const;
+const DURATION_UNITS = [
+  ['ms', 1],
+  ['s', 1000],
+  ['m', 60_000],
+  ['h', 3_600_000],
+  ['d', 86_400_000],
+] as const;
+const SIZE_UNITS = [
+  ['KB', 1024],
+  ['MB', 1024 * 1024],
+  ['GB', 1024 * 1024 * 1024],
+] as const;
 const runs = { numRuns: 300 };
 
 test('a duration is its number times its unit in milliseconds', () => {
@@ -27,15 +37,43 @@ test('a size is its number times a power of 1024', () => {
 
 test('a rate is its count and its duration', () => {
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 999_999 }), fc.integer({ min: 1, max: 999 }), fc.constantFrom(...DURATION_UNITS), (count, span, [unit, ms]) => {
-      expect(parseRate(`${count}/${span}${unit}`)).toEqual({ count, perMs: span * ms });
-    }),
+    fc.property(
+      fc.integer({ min: 1, max: 999_999 }),
+      fc.integer({ min: 1, max: 999 }),
+      fc.constantFrom(...DURATION_UNITS),
+      (count, span, [unit, ms]) => {
+        expect(parseRate(`${count}/${span}${unit}`)).toEqual({ count, perMs: span * ms });
+      },
+    ),
     runs,
   );
 });
 
 test('text that is not exactly digits and a unit is neither duration nor size nor rate', () => {
-  const parts = fc.array(fc.constantFrom('1', '90', ' ', '-', '+', '.', '/', 's', 'm', 'ms', 'h', 'd', 'KB', 'MB', 'GB', 'kb', 'e3', '\n', '٣'), { maxLength: 5 });
+  const parts = fc.array(
+    fc.constantFrom(
+      '1',
+      '90',
+      ' ',
+      '-',
+      '+',
+      '.',
+      '/',
+      's',
+      'm',
+      'ms',
+      'h',
+      'd',
+      'KB',
+      'MB',
+      'GB',
+      'kb',
+      'e3',
+      '\n',
+      '٣',
+    ),
+    { maxLength: 5 },
+  );
   fc.assert(
     fc.property(parts, (pieces) => {
       const text = pieces.join('');

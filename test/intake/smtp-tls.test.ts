@@ -161,6 +161,15 @@ describe('STARTTLS', () => {
     expect(await readAll(secured)).toBe('221 2.0.0 Bye\r\n');
   });
 
+  test('a connection gives its place back when it ends after the upgrade', async () => {
+    const rig = await open({ tls: 'starttls' });
+    const client = await dial(rig);
+    await client.startTls();
+    expect(rig.limits.open()).toBe(1);
+    client.destroy();
+    await expect.poll(() => rig.limits.open()).toBe(0);
+  });
+
   test('a client that never finishes the handshake is cut off after its time', async () => {
     const clock = createManualClock(0);
     const rig = await open({ tls: 'starttls', clock });

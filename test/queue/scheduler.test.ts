@@ -24,7 +24,13 @@ const DELIVERED: Outcome = {
   response: 'ok',
   timings: {},
 };
-const DEFERRED: Outcome & { readonly kind: 'deferred' } = { ...DELIVERED, kind: 'deferred', cause: 'route', stage: 'connect', code: null };
+const DEFERRED: Outcome & { readonly kind: 'deferred' } = {
+  ...DELIVERED,
+  kind: 'deferred',
+  cause: 'route',
+  stage: 'connect',
+  code: null,
+};
 
 /** A transport that the test answers for; it notes what runs at the same time. */
 function createFakeTransport(capacity: number): Transport & {
@@ -71,7 +77,9 @@ describe('the scheduler', () => {
     await store.stop();
   });
 
-  const begin = async (lanes: ReadonlyMap<string, Lane> = new Map([['hop', { transport, captures: false }]])): Promise<void> => {
+  const begin = async (
+    lanes: ReadonlyMap<string, Lane> = new Map([['hop', { transport, captures: false }]]),
+  ): Promise<void> => {
     const cache = createContentCache(1000);
     scheduler = createScheduler(
       {
@@ -81,14 +89,17 @@ describe('the scheduler', () => {
         retry: () => testConfig().retry,
         cachedContent: (id) => cache.take(id),
         onSettled() {},
-        onExpired() {},
       },
       lanes,
     );
     await scheduler.start();
   };
 
-  const queue = async (recipient: string, priority: Priority = 'normal', deadline = 2_000_000_000): Promise<MessageId> => {
+  const queue = async (
+    recipient: string,
+    priority: Priority = 'normal',
+    deadline = 2_000_000_000,
+  ): Promise<MessageId> => {
     const id = ids.message();
     await store.intake.accept({
       record: {
@@ -259,7 +270,12 @@ describe('the scheduler', () => {
   });
 
   it('goes on with other mail when a transport breaks its promise and throws', async () => {
-    const broken: Transport = { capacity: 1, rate: null, deliver: () => Promise.reject(new Error('bug')), stop: async () => {} };
+    const broken: Transport = {
+      capacity: 1,
+      rate: null,
+      deliver: () => Promise.reject(new Error('bug')),
+      stop: async () => {},
+    };
     await begin(
       new Map([
         ['hop', { transport: broken, captures: false }],

@@ -28,7 +28,10 @@ const via = (name: string, when: RuleConfig['when'], ...names: string[]): RuleCo
 
 describe('choosing a route', () => {
   it('takes the first rule that matches, and its first route', () => {
-    const rules = [via('other', { tag: ['otp'] }, 'first'), via('recovery', { tag: ['password-reset'] }, 'second', 'first')];
+    const rules = [
+      via('other', { tag: ['otp'] }, 'first'),
+      via('recovery', { tag: ['password-reset'] }, 'second', 'first'),
+    ];
     expect(chooseRoute(rules, routes, facts)).toEqual({
       kind: 'via',
       rule: 'recovery',
@@ -39,7 +42,10 @@ describe('choosing a route', () => {
   });
 
   it('wants every field of a rule to match', () => {
-    const rules = [via('both', { tag: ['password-reset'], credential: ['django'] }, 'first'), via('rest', {}, 'second')];
+    const rules = [
+      via('both', { tag: ['password-reset'], credential: ['django'] }, 'first'),
+      via('rest', {}, 'second'),
+    ];
     expect(chooseRoute(rules, routes, facts)).toMatchObject({ rule: 'rest', reason: 'matches everything' });
   });
 
@@ -64,7 +70,11 @@ describe('choosing a route', () => {
     const rules: RuleConfig[] = [
       { name: 'no-test', when: {}, action: { kind: 'reject', reason: 'no test addresses' } },
     ];
-    expect(chooseRoute(rules, routes, facts)).toMatchObject({ kind: 'reject', rule: 'no-test', text: 'no test addresses' });
+    expect(chooseRoute(rules, routes, facts)).toMatchObject({
+      kind: 'reject',
+      rule: 'no-test',
+      text: 'no test addresses',
+    });
   });
 
   it('skips a plain route when TLS is required', () => {

@@ -15,7 +15,11 @@ const KILLS_PER_STAGE = 4;
 const SENDERS = 6;
 
 /** Where the relay is killed: a moment of the client, or a step that the next hop reached. */
-type Stage = 'dot-written' | 'answered' | Extract<Step, 'MAIL' | 'RCPT' | 'DATA' | 'content' | 'dot' | 'connect'> | 'random';
+type Stage =
+  | 'dot-written'
+  | 'answered'
+  | Extract<Step, 'MAIL' | 'RCPT' | 'DATA' | 'content' | 'dot' | 'connect'>
+  | 'random';
 const STAGES: readonly Stage[] = ['dot-written', 'answered', 'connect', 'MAIL', 'RCPT', 'DATA', 'content', 'dot'];
 
 interface Row {
@@ -182,8 +186,11 @@ function openDeliveries(home: RelayHome): number {
   const db = new Database(home.database, { readonly: true });
   try {
     return (
-      db.prepare<[], { n: number }>("SELECT count(*) AS n FROM deliveries WHERE state IN ('queued', 'sending', 'deferred')").get()
-        ?.n ?? -1
+      db
+        .prepare<[], { n: number }>(
+          "SELECT count(*) AS n FROM deliveries WHERE state IN ('queued', 'sending', 'deferred')",
+        )
+        .get()?.n ?? -1
     );
   } finally {
     db.close();

@@ -15,8 +15,15 @@ describe('a 250 to the final dot', () => {
     const trace = path.join(home.dir, 'trace.txt');
     const relay = await home.start({
       wrap: [
-        '/usr/bin/strace', '-f', '-y', '-s', '4096', '-o', trace,
-        '-e', 'trace=read,recvfrom,write,writev,sendto,sendmsg,fsync,fdatasync',
+        '/usr/bin/strace',
+        '-f',
+        '-y',
+        '-s',
+        '4096',
+        '-o',
+        trace,
+        '-e',
+        'trace=read,recvfrom,write,writev,sendto,sendmsg,fsync,fdatasync',
       ],
     });
     const transport = createTransport({ host: '127.0.0.1', port: relay.smtpPort, ignoreTLS: true });
@@ -35,8 +42,12 @@ describe('a 250 to the final dot', () => {
   });
 
   it('is written only after a flush of the database that began when the content was in', () => {
-    const content = calls.findIndex((call) => /\b(read|recvfrom)\(/.test(call) && call.includes('the last line of the body'));
-    const answer = calls.findIndex((call) => /\b(write|writev|sendto|sendmsg)\(/.test(call) && call.includes('Ok: queued as msg_'));
+    const content = calls.findIndex(
+      (call) => /\b(read|recvfrom)\(/.test(call) && call.includes('the last line of the body'),
+    );
+    const answer = calls.findIndex(
+      (call) => /\b(write|writev|sendto|sendmsg)\(/.test(call) && call.includes('Ok: queued as msg_'),
+    );
     expect(content).toBeGreaterThan(-1);
     expect(answer).toBeGreaterThan(content);
     const between = calls.slice(content, answer);

@@ -12,7 +12,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hashPassword } from '../../src/config/scrypt-hash.ts';
 import { dkimVerdicts } from '../support/dkim-verify.ts';
 import { type Postfix, startPostfix } from '../support/postfix.ts';
-import { createRelayHome, needProgram, type RelayHome, type RelayProcess, sandboxConfig, until } from '../support/relay.ts';
+import {
+  createRelayHome,
+  needProgram,
+  type RelayHome,
+  type RelayProcess,
+  sandboxConfig,
+  until,
+} from '../support/relay.ts';
 
 const run = promisify(execFile);
 const SECRET = 'https://accounts.example.com/reset?token=CANARY-1f7a93';
@@ -54,9 +61,18 @@ describe('the main job', () => {
       ['lp2', 'ed25519'],
     ] as const) {
       const key = path.join(home.dir, 'dkim', `${selector}.pem`);
-      const made = await home.cli(
-        ['dkim', 'generate', '--domain', 'example.com', '--selector', selector, '--algorithm', algorithm, '--out', key],
-      );
+      const made = await home.cli([
+        'dkim',
+        'generate',
+        '--domain',
+        'example.com',
+        '--selector',
+        selector,
+        '--algorithm',
+        algorithm,
+        '--out',
+        key,
+      ]);
       expect(made.code, made.stderr).toBe(0);
       const record = made.stdout.split('\n').find((line) => line.startsWith('{'));
       const parsed: unknown = JSON.parse(record ?? '{}');
@@ -68,9 +84,7 @@ describe('the main job', () => {
     await home.configure(
       sandboxConfig({
         smtp: { listeners: [{ host: '127.0.0.1', port: 0, tls: 'starttls-required' }] },
-        credentials: [
-          { username: 'keycloak', password: await hashPassword('correct horse'), from: ['*@example.com'] },
-        ],
+        credentials: [{ username: 'keycloak', password: await hashPassword('correct horse'), from: ['*@example.com'] }],
         senders: [{ domain: 'example.com', dkim }],
         routes: {
           provider: {
@@ -109,9 +123,13 @@ describe('the main job', () => {
   };
 
   it('takes a reset mail from Python’s smtplib through STARTTLS and AUTH and shows it live in tail -f', async () => {
-    const tail = spawn(process.execPath, [path.join(import.meta.dirname, '../../src/main.ts'), 'tail', '-f', '-n', '0', '--json'], {
-      env: { ...process.env, LEADPUSH_CONFIG: home.configFile },
-    });
+    const tail = spawn(
+      process.execPath,
+      [path.join(import.meta.dirname, '../../src/main.ts'), 'tail', '-f', '-n', '0', '--json'],
+      {
+        env: { ...process.env, LEADPUSH_CONFIG: home.configFile },
+      },
+    );
     let seen = '';
     tail.stdout.setEncoding('utf8').on('data', (text: string) => {
       seen += text;
@@ -197,10 +215,25 @@ describe('the main job', () => {
   it('takes mail from swaks', async () => {
     needProgram('/usr/bin/swaks', 'swaks');
     const { stdout } = await run('/usr/bin/swaks', [
-      '--server', '127.0.0.1', '--port', String(relay.smtpPort), '--tls',
-      '--auth', 'LOGIN', '--auth-user', 'keycloak', '--auth-password', 'correct horse',
-      '--from', 'security@example.com', '--to', 'carl@example.net',
-      '--header', 'Subject: swaks-1', '--add-header', 'X-Leadpush-Tag: password-reset',
+      '--server',
+      '127.0.0.1',
+      '--port',
+      String(relay.smtpPort),
+      '--tls',
+      '--auth',
+      'LOGIN',
+      '--auth-user',
+      'keycloak',
+      '--auth-password',
+      'correct horse',
+      '--from',
+      'security@example.com',
+      '--to',
+      'carl@example.net',
+      '--header',
+      'Subject: swaks-1',
+      '--add-header',
+      'X-Leadpush-Tag: password-reset',
     ]);
     expect(stdout).toContain('250 2.0.0 Ok: queued as msg_');
     expect((await delivered('swaks-1')).toString('latin1')).not.toMatch(/^x-leadpush/im);
@@ -211,9 +244,20 @@ describe('the main job', () => {
     const file = path.join(home.dir, 'mail.eml');
     await writeFile(file, 'From: security@example.com\r\nTo: dora@example.net\r\nSubject: curl-1\r\n\r\nhello\r\n');
     await run('/usr/bin/curl', [
-      '--silent', '--show-error', '--ssl-reqd', '--insecure', '--url', `smtp://127.0.0.1:${relay.smtpPort}`,
-      '--user', 'keycloak:correct horse', '--mail-from', 'security@example.com', '--mail-rcpt', 'dora@example.net',
-      '--upload-file', file,
+      '--silent',
+      '--show-error',
+      '--ssl-reqd',
+      '--insecure',
+      '--url',
+      `smtp://127.0.0.1:${relay.smtpPort}`,
+      '--user',
+      'keycloak:correct horse',
+      '--mail-from',
+      'security@example.com',
+      '--mail-rcpt',
+      'dora@example.net',
+      '--upload-file',
+      file,
     ]);
     expect(await dkimVerdicts(await delivered('curl-1'), records)).toEqual([true, true]);
   });

@@ -116,16 +116,20 @@ async function startRelay(configFile: string, env: NodeJS.ProcessEnv, wrap: read
       };
       const timer = setTimeout(() => {
         done();
-        reject(new Error(`no such log line within ${timeoutMs} ms; stderr: ${stderr}; last: ${JSON.stringify(log.at(-1))}`));
+        reject(
+          new Error(`no such log line within ${timeoutMs} ms; stderr: ${stderr}; last: ${JSON.stringify(log.at(-1))}`),
+        );
       }, timeoutMs);
       watchers.add(watcher);
     });
   };
 
-  const ready = await Promise.race([line((entry) => entry['event'] === 'relay.ready'), exited]).catch((error: unknown) => {
-    child.kill('SIGKILL');
-    throw error;
-  });
+  const ready = await Promise.race([line((entry) => entry['event'] === 'relay.ready'), exited]).catch(
+    (error: unknown) => {
+      child.kill('SIGKILL');
+      throw error;
+    },
+  );
   if (ready === null || typeof ready === 'number') {
     throw new Error(`the relay ended with ${ready} before it was ready: ${stderr}${JSON.stringify(log)}`);
   }

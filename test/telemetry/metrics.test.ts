@@ -1,5 +1,9 @@
 import { afterEach, describe, expect, test } from 'vitest';
+import type { DeliveryState } from '../../src/core/delivery.ts';
+import { eventAttempt, type RelayEvent } from '../../src/core/event.ts';
+import { createIds } from '../../src/core/ids.ts';
 import type { Outcome } from '../../src/core/outcome.ts';
+import { isoTime } from '../../src/core/time.ts';
 import { METRICS } from '../../src/telemetry/metric-names.ts';
 import { createMetrics, type Metrics, type QueueNumbers } from '../../src/telemetry/metrics.ts';
 import { REJECTION_REASONS, rejectionReason } from '../../src/telemetry/rejection-reason.ts';
@@ -37,6 +41,34 @@ const deferred: Outcome = {
   response: 'connection refused',
   timings: { queue: 2, connect: 1500 },
 };
+
+/** An event about a delivery that came to `state` so many milliseconds after acceptance, by an attempt or without one. */
+function settledEvent(state: DeliveryState, afterMs: number, byAttempt: boolean): RelayEvent {
+  const ids = createIds(createManualClock(START));
+  return {
+    type: 'message.delivered',
+    timestamp: isoTime(START + afterMs),
+    data: {
+      event_id: ids.event(),
+      seq: 1,
+      message: {
+        id: ids.message(),
+        message_id: null,
+        tag: 'password-reset',
+        tag_source: 'header',
+        flow: null,
+        metadata: {},
+        priority: 'critical',
+        credential: null,
+        rule: 'default',
+        accepted_at: isoTime(START),
+        deadline: isoTime(START + 900_000),
+      },
+      delivery: { id: ids.delivery(), recipient: 'ann@example.net', state, attempts: 1 },
+      ...(byAttempt ? { attempt: eventAttempt(1, 'ses', deferred) } : {}),
+    },
+  };
+}
 
 describe('metrics', () => {
   test('the metrics shown are those of the list, with its types', async () => {
@@ -86,15 +118,15 @@ describe('metrics', () => {
 
   test('a delivery counts once it is final, and its time only when it was delivered', async () => {
     const metrics = create();
-    metrics.settled('password-reset', 'ses', 'deferred', 100);
-    metrics.settled('password-reset', 'ses', 'bounced', 100);
-    metrics.settled('password-reset', 'ses', 'delivered', 240);
-    metrics.expired(3);
+    metrics.settled(settledEvent('deferred', 100, true));
+    metrics.settled(settledEvent('bounced', 100, true));
+    metrics.settled(settledEvent('delivered', 240, true));
+    metrics.settled(settledEvent('expired', 900, false));
     const text = await lines(metrics);
     expect(text.filter((line) => line.startsWith('leadpush_deliveries_total'))).toEqual([
       'leadpush_deliveries_total{tag="password-reset",route="ses",outcome="bounced"} 1',
       'leadpush_deliveries_total{tag="password-reset",route="ses",outcome="delivered"} 1',
-      'leadpush_deliveries_total{tag="other",route="other",outcome="expired"} 3',
+      'leadpush_deliveries_total{tag="password-reset",route="none",outcome="expired"} 1',
     ]);
     expect(text).toContain('leadpush_time_to_delivered_seconds_count{tag="password-reset"} 1');
     expect(text).toContain('leadpush_time_to_delivered_seconds_bucket{le="0.25",tag="password-reset"} 1');

@@ -35,7 +35,7 @@ export function createNextDue(db: Database.Database): WriterCalls['nextDue'] {
     routes: db.prepare<[], string>(selectRoutes({ name, condition })).pluck(),
     first: db
       .prepare<[string, number], number | null>(
-        `SELECT min(due_at) FROM deliveries INDEXED BY ${name} WHERE route = ? AND priority = ? AND ${condition}`,
+        `SELECT min(due_at) FROM deliveries INDEXED BY ${name} WHERE route = +? AND priority = +? AND ${condition}`,
       )
       .pluck(),
   }));

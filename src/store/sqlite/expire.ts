@@ -4,7 +4,6 @@ import type { MessageRecord } from '../../core/message.ts';
 import { isoTime } from '../../core/time.ts';
 import type { WriterCalls } from './calls.ts';
 import { type DeliveryRow, type Mover, selectDelivery } from './moves.ts';
-import { mayBecome } from './states.ts';
 
 const DEADLINE_FROM: Readonly<Record<MessageRecord['deadlineSource'], string>> = {
   header: 'set by the X-Leadpush-TTL header',
@@ -13,18 +12,12 @@ const DEADLINE_FROM: Readonly<Record<MessageRecord['deadlineSource'], string>> =
   'give-up': 'set by retry.give_up_after',
 };
 
-interface ExpiredRow extends DeliveryRow {
-  readonly deadline_source: MessageRecord['deadlineSource'];
-}
-
 /** Makes `expireDue` over `db`. */
 export function createExpire(db: Database.Database, move: Mover): WriterCalls['expireDue'] {
-  const due = db.prepare<[number, number], ExpiredRow>(`
-    SELECT expired.*, m.deadline_source
-    FROM (${selectDelivery(
-      'deliveries_deadline',
-      `d.deadline <= ? AND d.state IN ('queued', 'deferred', 'quarantined') AND ${mayBecome('expired')}`,
-    )} ORDER BY d.deadline LIMIT ?) expired CROSS JOIN messages m ON m.mid = expired.mid`);
+  const past = `d.deadline <= +? AND d.state IN ('queued', 'deferred', 'quarantined')`;
+  const due = db.prepare<[number, number], DeliveryRow>(
+    `${selectDelivery('deliveries_deadline', past)} ORDER BY d.deadline LIMIT +?`,
+  );
   return (now, limit) => {
     const rows = due.all(now, limit);
     for (const row of rows) {

@@ -20,7 +20,7 @@ export interface HealthDeps {
   readonly freeBytes: () => Promise<number | null>;
 }
 
-export interface Health extends Pick<HealthStore, 'current' | 'probe'> {
+export interface Health extends Pick<HealthStore, 'current' | 'probe' | 'onChange'> {
   /** A commit met this. */
   note(trouble: Trouble): void;
   /** The error for mail that is not taken now, or null when it is. */
@@ -33,14 +33,21 @@ export interface Health extends Pick<HealthStore, 'current' | 'probe'> {
 /** Makes the health of a store. */
 export function createHealth(deps: HealthDeps): Health {
   const { clock, floorBytes } = deps;
+  const listeners: ((health: StoreHealth) => void)[] = [];
   let state = OK;
   let damaged = false;
   let cancel: CancelTimer | null = null;
   let stopped = false;
 
+  function become(next: StoreHealth): void {
+    const changed = next.accepting !== state.accepting;
+    state = next;
+    if (changed) for (const listener of listeners) listener(state);
+  }
+
   function note(trouble: Trouble): void {
     damaged ||= trouble.lasting;
-    state = { accepting: false, kind: trouble.kind, reason: trouble.reason };
+    become({ accepting: false, kind: trouble.kind, reason: trouble.reason });
   }
 
   async function lookAtSpace(): Promise<boolean> {
@@ -55,7 +62,7 @@ export function createHealth(deps: HealthDeps): Health {
     if (damaged) return state;
     try {
       await deps.write();
-      if (await lookAtSpace()) state = OK;
+      if (await lookAtSpace()) become(OK);
     } catch (thrown) {
       // A write that failed was noted with its reason already; this is for whatever else cannot be reached.
       if (state.accepting) note({ kind: 'io', lasting: false, reason: errorText(thrown) });
@@ -76,6 +83,7 @@ export function createHealth(deps: HealthDeps): Health {
 
   return {
     current: () => state,
+    onChange: (listener) => void listeners.push(listener),
     probe,
     note,
     watch,

@@ -62,7 +62,7 @@ export function createLeases(db: Database.Database, move: Mover, epoch: () => nu
     UPDATE deliveries SET state = 'queued', due_at = ?, lease_until = NULL, lease_token = NULL, updated_at = ?
     WHERE id = ? AND lease_token = ? AND state = 'sending'`);
   const held = db.prepare<[DeliveryId, number], DeliveryRow>(
-    selectDelivery('sqlite_autoindex_deliveries_1', `d.id = ? AND d.lease_token = ? AND d.state = 'sending'`),
+    selectDelivery('sqlite_autoindex_deliveries_1', `d.id = +? AND d.lease_token = +? AND d.state = 'sending'`),
   );
   let leases = 0;
 
@@ -137,8 +137,8 @@ function selectDue(
     SELECT d.did, d.id, m.id AS message_id, d.recipient, d.dsn AS recipient_dsn, d.route, d.via, d.priority, d.attempts,
       d.crashes, d.due_at, d.deadline, m.mail_from, m.dsn, m.smtp_utf8, m.eight_bit, m.tag, m.accepted_at
     FROM deliveries d INDEXED BY ${index} CROSS JOIN messages m ON m.mid = d.mid
-    WHERE d.route = ? AND d.priority = ? AND d.due_at <= ? AND d.deadline > ? AND ${condition}
-    ORDER BY d.due_at LIMIT ?`);
+    WHERE d.route = +? AND d.priority = +? AND d.due_at <= +? AND d.deadline > +? AND ${condition}
+    ORDER BY d.due_at LIMIT +?`);
 }
 
 function leaseOf(row: ClaimRow, token: number, leaseUntil: number): Lease {

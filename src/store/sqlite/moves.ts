@@ -10,6 +10,7 @@ import type { EnvelopeAddress } from '../../core/address.ts';
 import type { DeliveryState } from '../../core/delivery.ts';
 import { eventAttempt, eventMessage } from '../../core/event.ts';
 import type { DeliveryId } from '../../core/ids.ts';
+import type { MessageRecord } from '../../core/message.ts';
 import type { Outcome } from '../../core/outcome.ts';
 import { isoTime } from '../../core/time.ts';
 import type { EventLog } from './event-log.ts';
@@ -29,6 +30,7 @@ export interface DeliveryRow extends EventMessageRow {
   readonly attempts: number;
   readonly crashes: number;
   readonly leased_at: number | null;
+  readonly deadline_source: MessageRecord['deadlineSource'];
   readonly content_kept: number;
 }
 
@@ -36,7 +38,7 @@ export interface DeliveryRow extends EventMessageRow {
 export function selectDelivery(index: string, condition: string): string {
   return `
     SELECT d.did, d.id, d.mid, d.recipient, d.recipient_key, d.state, d.rule, d.route, d.attempts, d.crashes, d.leased_at,
-      m.content_kept, ${EVENT_MESSAGE_COLUMNS}
+      m.deadline_source, m.content_kept, ${EVENT_MESSAGE_COLUMNS}
     FROM deliveries d INDEXED BY ${index} CROSS JOIN messages m ON m.mid = d.mid
     WHERE ${condition}`;
 }

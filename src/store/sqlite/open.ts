@@ -97,6 +97,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
     history: createHistory(reads),
     health: {
       current: health.current,
+      onChange: health.onChange,
       probe: health.probe,
       figures: () => reads.call('figures'),
       onCommit: (listener) => void commitListeners.push(listener),

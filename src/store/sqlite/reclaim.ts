@@ -39,7 +39,7 @@ export function beginEpoch(db: Database.Database, voidLeases: boolean): number {
 /** Makes `reclaimExpired` over `db`. */
 export function createReclaim(db: Database.Database, move: Mover): WriterCalls['reclaimExpired'] {
   const expired = db.prepare<[number, number], DeliveryRow>(
-    `${selectDelivery('deliveries_lease', 'd.lease_until < ?')} ORDER BY d.lease_until LIMIT ?`,
+    `${selectDelivery('deliveries_lease', 'd.lease_until < +?')} ORDER BY d.lease_until LIMIT +?`,
   );
   return (now, crashLimit, limit) => {
     const rows = expired.all(now, limit);

@@ -1,4 +1,10 @@
-/** Everything that the writing connection can do, assembled; `engine.ts` runs it in transactions. */
+/**
+ * Everything that the writing connection can do, assembled; `engine.ts` runs it in transactions.
+ *
+ * A parameter of a frequent SELECT is written `+?` where it meets a column in a join, a partial index or a LIMIT. SQLite
+ * makes a plan for the very value of a bare `?` there, and so compiles the statement anew for each value: 40 microseconds
+ * for a settle's SELECT instead of 3. Its plan is fixed by INDEXED BY anyway.
+ */
 import type Database from 'better-sqlite3';
 import type { MessageId } from '../../core/ids.ts';
 import { BUSY_MS } from './connect.ts';
@@ -72,7 +78,7 @@ export function createWriter(
 export function createContentRead(db: Database.Database): (id: MessageId) => Uint8Array | null {
   const read = db
     .prepare<[MessageId], Uint8Array>(
-      'SELECT bytes FROM messages m CROSS JOIN contents c ON c.mid = m.mid WHERE m.id = ?',
+      'SELECT bytes FROM messages m CROSS JOIN contents c ON c.mid = m.mid WHERE m.id = +?',
     )
     .pluck();
   return (id) => read.get(id) ?? null;
