@@ -25,6 +25,8 @@ export type ConfigResult =
   | { readonly kind: 'invalid'; readonly findings: readonly Finding[] };
 
 const MAX_CONFIG_BYTES = 1024 * 1024;
+/** More than anybody mends in one go; a file that is no config at all would fill the log. */
+const MAX_FINDINGS = 200;
 
 /**
  * Reads and validates the config in `file`, with `env` for its `${NAME}`. What is wrong comes back as findings in the
@@ -41,7 +43,7 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv): ConfigResult {
   }
   const source = parseSource({ file, text: read.text, env, files });
   // With broken syntax or a bomb there is no telling what the rest was meant to be.
-  if (source.data === undefined) return { kind: 'invalid', findings: inFileOrder(source.findings) };
+  if (source.data === undefined) return invalid(source.findings);
 
   const available = takeOutUnavailable(source);
   const parsed = configSchema(createKit(files, machineName())).safeParse(available.data ?? {});
@@ -54,9 +56,23 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv): ConfigResult {
     checkSense(reader, source, report);
   }
 
-  const findings = inFileOrder([...source.findings, ...available.findings, ...issues, ...report.errors]);
+  const findings = [...source.findings, ...available.findings, ...issues, ...report.errors];
   if (findings.length === 0 && parsed.success) {
     return { kind: 'config', config: { file: absolute, ...parsed.data }, warnings: inFileOrder(report.warnings) };
   }
-  return { kind: 'invalid', findings };
+  return invalid(findings);
+}
+
+function invalid(all: readonly Finding[]): ConfigResult {
+  const ordered = inFileOrder(all);
+  const findings = ordered.slice(0, MAX_FINDINGS);
+  const last = ordered[MAX_FINDINGS];
+  if (last === undefined) return { kind: 'invalid', findings };
+  const more = {
+    ...last,
+    path: '',
+    message: `${all.length - MAX_FINDINGS} more findings`,
+    hint: 'mend the ones above first',
+  };
+  return { kind: 'invalid', findings: [...findings, more] };
 }

@@ -100,15 +100,16 @@ export function parseSource(input: SourceInput): Source {
   };
 
   let tooLarge = flood !== null;
-  if (flood !== null) findings.push(report(flood.offset, [], `there are too many \`${flood.sign}\` up to here`, 'take some out'));
+  if (flood !== null) findings.push(report(0, [], `the file has too many ${quoted(flood)}`, 'make it smaller'));
 
   const faults = [...document.errors, ...document.warnings].slice(0, MAX_FAULTS);
   const faultyLines = new Set<number>();
   for (const fault of faults) {
+    // One mistake makes the parser stumble over the rest of its line.
+    if (faultyLines.has(lines.linePos(fault.pos[0]).line)) continue;
     const openQuote = fault.code === 'MISSING_CHAR' ? quoteOpenAt(document, fault.pos[0]) : null;
     const offset = openQuote ?? fault.pos[0];
     const { line } = lines.linePos(offset);
-    // One mistake makes the parser stumble over the rest of its line.
     if (faultyLines.has(line) || faultyLines.size >= MAX_SYNTAX_FINDINGS) continue;
     faultyLines.add(line);
     const { message, hint } = openQuote === null ? yamlProblem(fault.code, lineAround(input.text, offset)) : OPEN_QUOTE;
@@ -172,7 +173,6 @@ export function parseSource(input: SourceInput): Source {
     for (const pair of map.items) {
       const { key, keyOffset } = keyOf(pair, offset);
       const earlier = seen.get(key);
-      if (earlier !== undefined) count++;
       if (earlier !== undefined) {
         const { line } = lines.linePos(earlier);
         findings.push(
@@ -254,13 +254,12 @@ function resolveAliases(document: Document.Parsed): Map<Alias, Node> {
   return targets;
 }
 
-/** The first sign that is one too many, or null. */
-function floodOf(text: string): { readonly sign: string; readonly offset: number } | null {
+/** The sign that `text` has too many of, or null. */
+function floodOf(text: string): string | null {
   const left = new Map(MAX_SIGNS);
-  for (let offset = 0; offset < text.length; offset++) {
-    const sign = text.charAt(offset);
+  for (const sign of text) {
     const before = left.get(sign);
-    if (before === 0) return { sign, offset };
+    if (before === 0) return sign;
     if (before !== undefined) left.set(sign, before - 1);
   }
   return null;

@@ -29,6 +29,8 @@ export class SmtpDoor extends SMTPServer {
   readonly #context: SessionContext;
   /** Admitted, and not yet in a session. */
   readonly #admitted: Map<string, Admission> = new Map();
+  /** Clients of failed handshakes: the error does not always tell, and the socket no longer does. */
+  readonly #origins: WeakMap<Error, string> = new WeakMap();
   #count = 0;
 
   constructor(context: SessionContext, tls: TlsMaterial | null) {
@@ -103,13 +105,22 @@ export class SmtpDoor extends SMTPServer {
 
   /** The handshake of an implicit-TLS listener, with an end that a dripping client does not move. */
   override _upgrade(socket: Socket, callback: (error: Error | null, secured?: TLSSocket) => void): void {
+    const address = normalizeAddress(socket.remoteAddress ?? '');
+    let shaking = true;
     const cancel = this.#context.clock.after(SESSION_TIMES.handshakeMs, () => {
       // The socket on top goes: pulling the raw one from under a handshake is not safe.
       this._pendingSockets.get(socket)?.destroy(new Error('TLS handshake timeout'));
     });
     super._upgrade(socket, (error, secured) => {
+      shaking = false;
       cancel();
+      if (error !== null) this.#origins.set(error, address);
       callback(error, secured);
+    });
+    const top = this._pendingSockets.get(socket);
+    top?.once('end', () => {
+      // Half-open is of use to a client that waits for an answer; here it only left.
+      if (shaking) top.destroy();
     });
   }
 
@@ -142,7 +153,7 @@ export class SmtpDoor extends SMTPServer {
 
   #connectionFailed(error: Error, address?: string): void {
     const { brief, metrics, name, tls } = this.#context;
-    const client = address ?? ('remoteAddress' in error ? error.remoteAddress : null);
+    const client = address ?? this.#origins.get(error) ?? null;
     const text = cleanForLog(error.message, MAX_ERROR_CHARACTERS);
     if (!isTlsFault(error)) {
       // Before the port is bound it is no connection that failed, and whoever starts the listener is told.

@@ -192,6 +192,10 @@ export abstract class SmtpWire extends SMTPConnection {
   /** smtp-server's idle timeout gives way to the watchdog; the call still tells which socket is on top. */
   override _armTimeout(socket: Socket = this._socket): void {
     this.#top = socket;
+    socket.once('end', () => {
+      // Half-open is of use to a client that waits for an answer; here it only left.
+      if (this._upgrading) socket.destroy();
+    });
   }
 
   #sawTlsRecord(): void {

@@ -341,6 +341,13 @@ test.each([
   expect(result.kind).toBe('invalid');
 });
 
+test('a file with more mistakes than anybody mends in one go names 200 of them and how many there are more', () => {
+  const result = loadText(Array.from({ length: 250 }, (_, i) => `k${i}: 1`).join('\n') + MINIMAL);
+  if (result.kind === 'config') throw new Error('the config was taken');
+  expect(result.findings).toHaveLength(201);
+  expect(result.findings.at(-1)?.message).toBe('50 more findings');
+});
+
 test('no mix of YAML signs makes it throw', () => {
   const pieces = fc.constantFrom(
     ...[

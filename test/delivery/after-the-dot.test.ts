@@ -1,6 +1,6 @@
 /** What happens once the final dot may have left: a proper answer decides, and everything else is uncertain. */
 import { expect, test } from 'vitest';
-import { drip, flood, hangUp, once, raw, reply, reset, stall } from '../support/next-hop.ts';
+import { drip, flood, hangUp, once, raw, rawAndHangUp, reply, reset, stall } from '../support/next-hop.ts';
 import { bench, manualBench } from './fixture.ts';
 
 test.each([
@@ -11,15 +11,12 @@ test.each([
   ['carries 354 once more', reply('354 go on')],
   ['carries an endless line', flood('2')],
   ['carries an endless reply', flood('250-ok\r\n')],
-  ['is closed in the middle of the answer', raw('250 2.0')],
-] as const)('a connection that %s after the dot leaves the message uncertain', async (what, behaviour) => {
+  ['is closed in the middle of a confirmation', rawAndHangUp('250 2.0')],
+  ['is closed in the middle of a refusal', rawAndHangUp('550 5.7.1 n')],
+  ['is closed in the middle of a 421', rawAndHangUp('421 4.3.2 clos')],
+] as const)('a connection that %s after the dot leaves the message uncertain', async (_what, behaviour) => {
   const { hop, deliver } = await bench({ on: { dot: behaviour } });
-  const outcome = deliver();
-  if (what.includes('middle')) {
-    await hop.until(() => hop.messages.length === 1);
-    hop.dropAll('hang-up');
-  }
-  expect(await outcome).toMatchObject({ kind: 'uncertain', cause: 'route', stage: 'dot' });
+  expect(await deliver()).toMatchObject({ kind: 'uncertain', cause: 'route', stage: 'dot' });
   hop.on('dot', null);
   expect((await deliver()).kind).toBe('delivered');
   expect(hop.connections()).toBe(2);

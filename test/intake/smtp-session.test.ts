@@ -418,7 +418,7 @@ describe('limits', () => {
     const client = await dial(rig);
     await say(client, ...ENVELOPE);
     await client.write('x\r\n.\r\n');
-    client.destroy();
+    client.reset();
     await expect.poll(() => rig.limits.open()).toBe(0);
     const most = 256 * 1024 * 1024;
     expect(rig.limits.reserve(most)).toBe(false);

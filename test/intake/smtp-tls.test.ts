@@ -161,14 +161,32 @@ describe('STARTTLS', () => {
     expect(await readAll(secured)).toBe('221 2.0.0 Bye\r\n');
   });
 
-  test('a connection gives its place back when it ends after the upgrade', async () => {
+  test('a connection gives its place back when the client leaves after the upgrade', async () => {
     const rig = await open({ tls: 'starttls' });
     const client = await dial(rig);
     await client.startTls();
+    await offers(client);
     expect(rig.limits.open()).toBe(1);
     client.destroy();
     await expect.poll(() => rig.limits.open()).toBe(0);
   });
+
+  test.each(['starttls', 'implicit'] as const)(
+    'a client that leaves during the handshake (%s) gives its place back at once',
+    async (tls) => {
+      const rig = await open({ tls });
+      const socket = connectTcp(rig.port, '127.0.0.1');
+      if (tls === 'starttls') {
+        await once(socket, 'data');
+        socket.write('STARTTLS\r\n');
+        await once(socket, 'data');
+      }
+      await expect.poll(() => rig.limits.open()).toBe(1);
+      socket.end();
+      await expect.poll(() => rig.limits.open()).toBe(0);
+      socket.destroy();
+    },
+  );
 
   test('a client that never finishes the handshake is cut off after its time', async () => {
     const clock = createManualClock(0);
@@ -200,8 +218,8 @@ describe('implicit TLS', () => {
     socket.on('error', () => {}).resume();
     await once(socket, 'close');
     await expect
-      .poll(() => rig.lines.map((line) => line.fields['hint']))
-      .toEqual(['the client speaks plain SMTP to a listener with tls: implicit']);
+      .poll(() => rig.lines.map((line) => [line.fields['client'], line.fields['hint']]))
+      .toEqual([['127.0.0.1', 'the client speaks plain SMTP to a listener with tls: implicit']]);
     expect(rig.limits.open()).toBe(0);
   });
 
@@ -240,6 +258,16 @@ describe('versions and certificates', () => {
     });
     socket.destroy();
     expect(version).toBe(negotiated);
+  });
+
+  test('a TLS 1.2 client cannot renegotiate', async () => {
+    const rig = await open({ tls: 'implicit' });
+    const target = { port: rig.port, host: '127.0.0.1', rejectUnauthorized: false, maxVersion: 'TLSv1.2' } as const;
+    const socket = connectTls(target).resume();
+    await once(socket, 'secureConnect');
+    const failed = new Promise((resolve) => socket.once('error', resolve).once('close', resolve));
+    const renegotiated = new Promise((resolve) => socket.renegotiate({}, (error) => resolve(error === null)));
+    expect(await Promise.race([failed, renegotiated])).not.toBe(true);
   });
 
   test('a TLS client on a plain listener is cut off at once, and the log says what is wrong', async () => {

@@ -128,6 +128,8 @@ export const reply = (text: string): Behaviour => say(`${text.replaceAll('\n', '
 export const replyAndHangUp = (text: string): Behaviour => say(`${text}\r\n`, true);
 /** Sends `octets` as they are. */
 export const raw = (octets: string | Uint8Array): Behaviour => say(octets, false);
+/** Sends `octets` as they are, then ends the connection (FIN). */
+export const rawAndHangUp = (octets: string | Uint8Array): Behaviour => say(octets, true);
 /** Ends the connection (FIN) without an answer. */
 export const hangUp: Behaviour = { kind: 'hang-up' };
 /** Resets the connection (RST) without an answer. */

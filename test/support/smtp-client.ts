@@ -28,6 +28,8 @@ export interface SmtpClient {
   /** Closes the sending side. */
   end(): void;
   destroy(): void;
+  /** Ends the connection with a reset instead of an orderly close. */
+  reset(): void;
   readonly localPort: number;
 }
 
@@ -140,6 +142,7 @@ export async function connectSmtp(options: SmtpClientOptions): Promise<SmtpClien
     closed: () => until(() => (ended ? true : undefined)).then(() => undefined),
     end: () => void socket.end(),
     destroy: () => void socket.destroy(),
+    reset: () => void socket.resetAndDestroy(),
     localPort: socket.localPort ?? 0,
   };
   return client;

@@ -75,7 +75,6 @@ export function transact(
      * of it to be read as commands.
      */
     const endsInStep = (answeredStage: Stage): boolean => {
-      if (contentBegun && !dotWritten) return false;
       const asked = answeredStage === 'dot' ? ENVELOPE_STAGES.length + 1 : ENVELOPE_STAGES.indexOf(answeredStage) + 1;
       const expected = facts.capabilities.pipelining ? Math.max(asked, ENVELOPE_STAGES.length) : asked;
       return tap.replies() === expected && !tap.midReply();

@@ -34,7 +34,10 @@ export function startThread(settings: EngineSettings): Promise<Host> {
 
   const fail = (reason: string, cause?: unknown): void => {
     gone ??= new RelayError(reason, { code: 'store-io', op: 'store.call', hint: 'Start the relay anew.', cause });
-    for (const { reject } of waiting.values()) reject(gone);
+    rejectWaiting(gone);
+  };
+  const rejectWaiting = (error: RelayError): void => {
+    for (const { reject } of waiting.values()) reject(error);
     waiting.clear();
   };
   worker.on('error', (thrown) => fail(`the database thread failed: ${errorText(thrown)}`, thrown));
@@ -54,7 +57,10 @@ export function startThread(settings: EngineSettings): Promise<Host> {
       });
     },
     async stop() {
-      if (gone === null) post(worker, { kind: 'stop' }, null);
+      if (gone === null) {
+        gone = new RelayError('the store is closed', { code: 'store-closed', op: 'store.call' });
+        post(worker, { kind: 'stop' }, null);
+      }
       await ended;
     },
   };
