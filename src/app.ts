@@ -15,8 +15,8 @@ import { checkReadiness } from './app/readiness.ts';
 import { makeSandboxKeys } from './app/sandbox-keys.ts';
 import { loadTls } from './app/tls.ts';
 import { startUpkeep } from './app/upkeep.ts';
-import { formatFindings } from './config/finding.ts';
-import { loadConfig } from './config/load.ts';
+import { type Finding, formatFindings } from './config/finding.ts';
+import { type ConfigResult, loadConfig } from './config/load.ts';
 import { compareForReload } from './config/reload.ts';
 import type { Config } from './config/types.ts';
 import { RelayError } from './core/errors.ts';
@@ -31,6 +31,7 @@ import { createContentCache } from './queue/content-cache.ts';
 import { createScheduler } from './queue/scheduler.ts';
 import { createSigner, type Signer } from './signing/sign.ts';
 import { openSqliteStore } from './store/sqlite/open.ts';
+import type { Log } from './telemetry/log.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import { createPinoLog, type PinoLog } from './telemetry/pino-log.ts';
 import { VERSION } from './version.ts';
@@ -53,6 +54,8 @@ export interface Relay {
   stop(): Promise<void>;
 }
 
+type ValidConfig = Extract<ConfigResult, { kind: 'config' }>;
+
 /** What a reload replaces as a whole. */
 interface Settings {
   readonly config: Config;
@@ -62,8 +65,9 @@ interface Settings {
 
 /** Starts a relay; rejects with a `RelayError` (`config`, `key`, `store-open`, `listen`) and leaves nothing running. */
 export async function startRelay(options: RelayOptions): Promise<Relay> {
-  const config = await readConfig(options.configFile, options.env);
+  const { config, warnings } = readConfig(options.configFile, options.env);
   const pinoLog = createPinoLog(config.log);
+  logWarnings(pinoLog.log, warnings);
   const undo: (() => Promise<void>)[] = [pinoLog.stop];
   try {
     return await start(config, options, pinoLog, undo);
@@ -203,7 +207,7 @@ async function start(
     http: httpAddress,
     async reload() {
       try {
-        const next = await readConfig(options.configFile, env);
+        const { config: next, warnings } = readConfig(options.configFile, env);
         const fixed = compareForReload(settings.config, next);
         if (fixed.length > 0) {
           throw new RelayError(`these changes need a restart: ${fixed.join('; ')}`, {
@@ -219,6 +223,7 @@ async function start(
         metrics.setNames({ tags: next.tags.keys(), routes: next.routes.keys() });
         if (nextTls !== null) for (const open of listeners) open.updateTls(nextTls);
         reopenLog();
+        logWarnings(log, warnings);
         log.info({ event: 'config.reloaded', config: next.file }, 'config reloaded');
         return 'reloaded';
       } catch (error) {
@@ -240,12 +245,16 @@ async function start(
   };
 }
 
-async function readConfig(file: string, env: RelayOptions['env']): Promise<Config> {
-  const loaded = await loadConfig(file, env);
-  if (loaded.kind === 'config') return loaded.config;
+function readConfig(file: string, env: RelayOptions['env']): ValidConfig {
+  const loaded = loadConfig(file, env);
+  if (loaded.kind === 'config') return loaded;
   throw new RelayError(`the config is not valid:\n${formatFindings(loaded.findings)}`, {
     code: 'config',
     op: 'app.config',
     hint: 'Mend the lines named above; nothing was changed.',
   });
+}
+
+function logWarnings(log: Log, warnings: readonly Finding[]): void {
+  for (const warning of warnings) log.warn({ event: 'config.warning', reason: formatFindings([warning]) }, 'config');
 }

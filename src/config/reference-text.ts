@@ -6,9 +6,13 @@ export const OPENING = `# The config of Leadpush Relay
 One YAML file. \`relay.yaml\` in this folder is the sandbox that \`npm start\` runs; \`production.example.yaml\` is one to
 start from for real mail. This page is generated from the schema (\`npm run docs:config\`): change it there.
 
-The smallest config has one route and one rule; everything else has a default:
+A config needs one route and one rule. Every other key has a default, and the defaults let nobody in and send for no domain:
+say who may submit (\`credentials\` or \`smtp.trusted_networks\`) and which From domains are yours (\`senders\`, or
+\`unknown_senders: unsigned\`). This is enough to try it on one machine:
 
 \`\`\`yaml
+smtp: { trusted_networks: [127.0.0.0/8] }
+unknown_senders: unsigned
 routes: { sandbox: { type: sandbox } }
 rules: [{ name: default, via: [sandbox] }]
 \`\`\`
@@ -62,7 +66,7 @@ A secret file or private key that other users can read or write (any of \`chmod 
 
 ## Paths
 
-Relative paths start at the config file's folder, whatever the working directory is. \`~\` is not replaced.
+Relative paths start at the config file's folder, whatever the working directory is. A path that starts with \`~\` is refused.
 
 ## Changing it while the relay runs
 

@@ -52,8 +52,3 @@ export function isFinal(state: DeliveryState): boolean {
 export function statesBefore(to: DeliveryState): readonly DeliveryState[] {
   return DELIVERY_STATES.filter((from) => TRANSITIONS[from].includes(to));
 }
-
-/** True when a delivery may move from `from` to `to`. */
-export function mayMove(from: DeliveryState, to: DeliveryState): boolean {
-  return TRANSITIONS[from].includes(to);
-}

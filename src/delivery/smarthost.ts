@@ -13,7 +13,7 @@ import type { SmtpRouteConfig } from '../config/types.ts';
 import type { AttemptFacts, Outcome, Timings } from '../core/outcome.ts';
 import type { Clock } from '../core/time.ts';
 import { cleanRemoteText } from '../mail/clean.ts';
-import { parseReply } from '../mail/reply.ts';
+import { parseReply, type SmtpReply } from '../mail/reply.ts';
 import type { Log } from '../telemetry/log.ts';
 import { type Verdict, verdictOfFailure, verdictOfReply } from './outcome-of-reply.ts';
 import { nextHopOf, tlsOptionsOf } from './smtp/connect.ts';
@@ -47,47 +47,55 @@ export function createSmarthostTransport(deps: SmarthostDeps): Transport {
   const opening = { route, ehlo: route.ehlo ?? deps.hostname, tlsOptions: tlsOptionsOf(route), timeouts, clock };
   const nextHop = nextHopOf(route);
   const redact = createRedactor(route.auth);
-  const running = new Set<Promise<Outcome>>();
+  let running = 0;
+  let onQuiet: () => void = () => {};
   let stopped = false;
 
   /** Runs one transaction and gives the session back, for reuse when server and connection are in order. */
-  const send = async (session: SmtpSession, request: DeliveryRequest, signal: AbortSignal): Promise<Ending> => {
-    const ending = await transact(session, request, { clock, timeouts }, signal);
-    const verdict = verdictOf(ending);
+  const send = async (session: SmtpSession, request: DeliveryRequest, signal: AbortSignal): Promise<Judged> => {
+    const judged = judge(await transact(session, request, { clock, timeouts }, signal));
+    const { verdict, ending } = judged;
     // A server in trouble gets a new connection next time, and with it a new login.
     const keep = verdict.kind === 'delivered' || verdict.cause === 'recipient' || verdict.cause === 'content';
     if (!keep) session.destroy();
     session.needsReset = verdict.kind !== 'delivered' && ending.kind === 'answer';
     pool.giveBack(session);
-    return ending;
+    return judged;
   };
 
   const attempt = async (request: DeliveryRequest, signal: AbortSignal): Promise<Outcome> => {
     const startMs = clock.monotonicMs();
     const sinceMs = (fromMs: number): number => Math.round(clock.monotonicMs() - fromMs);
-    if (stopped) return outcomeOf(failure('connect', 'aborted', 'the route is closed'), null, {});
+    if (stopped || signal.aborted) {
+      const why = stopped ? 'the route was closed' : 'the relay gave the attempt up';
+      return outcomeOf(judge(failure('connect', 'aborted', `${why} before it began`)), null, {});
+    }
 
     const warm = pool.take();
     if (warm !== null) {
-      const ending = await send(warm, request, signal);
-      if (!provesStale(ending)) return outcomeOf(ending, warm, { transaction: sinceMs(startMs) });
+      const judged = await send(warm, request, signal);
+      if (!provesStale(judged)) return outcomeOf(judged, warm, { transaction: sinceMs(startMs) });
       log.debug(
         { route: route.name, next_hop: nextHop },
-        'a kept connection was dead; the message goes over a new one',
+        'a kept connection was dead: the message goes over a new one',
       );
     }
 
     const openMs = clock.monotonicMs();
     const session = await openSession(opening, signal);
-    if (!(session instanceof SmtpSession)) return outcomeOf(session, null, { connect: sinceMs(openMs) });
+    if (!(session instanceof SmtpSession)) {
+      const connecting = session.stage === 'dns' || session.stage === 'connect';
+      const spentMs = sinceMs(openMs);
+      return outcomeOf(judge(session), null, connecting ? { connect: spentMs } : { session: spentMs });
+    }
     pool.admit(session);
     const transactionMs = clock.monotonicMs();
-    const ending = await send(session, request, signal);
-    return outcomeOf(ending, session, { ...session.facts.timings, transaction: sinceMs(transactionMs) });
+    const judged = await send(session, request, signal);
+    return outcomeOf(judged, session, { ...session.facts.timings, transaction: sinceMs(transactionMs) });
   };
 
-  const outcomeOf = (ending: Ending, session: SmtpSession | null, timings: Timings): Outcome => {
-    const reply = ending.kind === 'answer' ? parseReply(ending.reply) : null;
+  const outcomeOf = (judged: Judged, session: SmtpSession | null, timings: Timings): Outcome => {
+    const { ending, reply, verdict } = judged;
     const said = ending.kind === 'answer' ? (reply?.text ?? ending.reply) : ending.text;
     const facts: AttemptFacts = {
       stage: ending.stage,
@@ -98,33 +106,52 @@ export function createSmarthostTransport(deps: SmarthostDeps): Transport {
       response: cleanRemoteText(redact(said), MAX_RESPONSE_LENGTH),
       timings,
     };
-    return { ...verdictOf(ending), ...facts };
+    return { ...verdict, ...facts };
   };
 
   return {
     capacity: route.connections,
     rate: route.rate,
-    deliver(request, signal) {
-      const outcome = attempt(request, signal);
-      running.add(outcome);
-      return outcome.finally(() => running.delete(outcome));
+    async deliver(request, signal) {
+      running++;
+      try {
+        return await attempt(request, signal);
+      } finally {
+        running--;
+        if (running === 0) onQuiet();
+      }
     },
     async stop() {
       stopped = true;
-      await Promise.allSettled([pool.stop(), ...running]);
+      const quiet = new Promise<void>((resolve) => {
+        onQuiet = resolve;
+        if (running === 0) resolve();
+      });
+      await Promise.all([pool.stop(), quiet]);
+      // Sessions that were still being opened have been admitted by now.
       await pool.stop();
     },
   };
 }
 
-function verdictOf(ending: Ending): Verdict {
+/** An ending with what it means. */
+interface Judged {
+  readonly ending: Ending;
+  /** The parsed reply; null when there was none, or none that is one. */
+  readonly reply: SmtpReply | null;
+  readonly verdict: Verdict;
+}
+
+function judge(ending: Ending): Judged {
   switch (ending.kind) {
-    case 'answer':
-      return verdictOfReply(ending.stage, parseReply(ending.reply));
+    case 'answer': {
+      const reply = parseReply(ending.reply);
+      return { ending, reply, verdict: verdictOfReply(ending.stage, reply) };
+    }
     case 'failure':
-      return verdictOfFailure(ending.stage, ending.reason);
+      return { ending, reply: null, verdict: verdictOfFailure(ending.stage, ending.reason) };
     case 'unsendable':
-      return { kind: 'rejected', cause: 'content' };
+      return { ending, reply: null, verdict: { kind: 'rejected', cause: 'content' } };
   }
 }
 
@@ -132,8 +159,8 @@ function verdictOf(ending: Ending): Verdict {
  * True when a kept connection broke, stayed silent or said 421 before it answered MAIL: the server had closed it, or forgot
  * it, while it was idle. Nothing of the message was taken then.
  */
-function provesStale(ending: Ending): boolean {
+function provesStale({ ending, reply }: Judged): boolean {
   if (ending.stage !== 'mail') return false;
   if (ending.kind === 'failure') return ending.reason === 'lost' || ending.reason === 'timeout';
-  return ending.kind === 'answer' && parseReply(ending.reply)?.code === 421;
+  return reply?.code === 421;
 }

@@ -48,8 +48,9 @@ export class SmtpDoor extends SMTPServer {
       allowHalfOpen: true,
       minVersion: 'TLSv1.2',
       ...(tls === null ? {} : { cert: tls.cert, key: tls.key }),
+      // After STARTTLS.
       onSecure(socket, _session, callback) {
-        if (socket instanceof TLSSocket) socket.disableRenegotiation();
+        harden(socket);
         callback();
       },
       onClose() {},
@@ -98,6 +99,7 @@ export class SmtpDoor extends SMTPServer {
     const known = { id, remoteAddress: admission.address, localAddress: this.#context.name, localPort: 1 };
     const session = new SmtpSession(this, socket, known, this.#context, admission);
     this.sessions.add(session);
+    harden(socket);
     session.on('error', (error: Error) => this.#connectionFailed(error, admission.address));
     session.once('gone', () => this.sessions.delete(session));
     session.init();
@@ -165,6 +167,13 @@ export class SmtpDoor extends SMTPServer {
     const hint = plain ? { hint: 'the client speaks plain SMTP to a listener with tls: implicit' } : {};
     brief.warn({ listener: name, client, error: text, ...hint }, 'a TLS handshake failed');
   }
+}
+
+/** Makes a TLS session end with its first fault. A TLS socket that is made by hand only tells of faults, a renegotiation among them. */
+function harden(socket: Socket): void {
+  if (!(socket instanceof TLSSocket)) return;
+  socket.disableRenegotiation();
+  socket.on('_tlsError', () => socket.destroy());
 }
 
 /** smtp-server puts details of a failed handshake into `meta`. */

@@ -6,11 +6,11 @@
  *
  * After a crash nothing of a session is left; a client that saw no 250 sends again.
  *
+ * Longer than most files: it is one state machine, and which command may follow which is checked best side by side.
+ *
  * RFC 3207 (STARTTLS), 4954 (AUTH), 1870 (SIZE), 2920 (PIPELINING), 2034 (enhanced codes), 3848 and 6531 (protocol names).
  */
-import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection';
 import type { CredentialConfig } from '../config/types.ts';
 import type { ReversePath } from '../core/address.ts';
 import { unreachable } from '../core/errors.ts';
@@ -22,7 +22,7 @@ import { parseMailCommand, parseRcptCommand } from './smtp-command.ts';
 import { ContentCollector, hasBadLineEnds } from './smtp-content.ts';
 import { SmtpParser } from './smtp-parser.ts';
 import { SESSION_TIMES } from './smtp-watchdog.ts';
-import { type Admission, MAX_LINE_BYTES, type SessionContext, SmtpWire } from './smtp-wire.ts';
+import { MAX_LINE_BYTES, SmtpWire } from './smtp-wire.ts';
 import type { Accepted, Submitter } from './submission.ts';
 
 interface Transaction {
@@ -67,17 +67,6 @@ export class SmtpSession extends SmtpWire {
   #authNext: ((line: string) => AuthStep) | null = null;
   #authEndMs = 0;
   #logins = 0;
-
-  // The parameters of the base class; written out for the types of the module.
-  constructor(
-    server: ConstructorParameters<typeof SmtpWire>[0],
-    socket: Socket,
-    options: SMTPConnectionOptions,
-    context: SessionContext,
-    admission: Admission,
-  ) {
-    super(server, socket, options, context, admission);
-  }
 
   protected override run(line: Buffer, done: () => void): void {
     const authNext = this.#authNext;

@@ -5,7 +5,9 @@
  * Every contestant listens on loopback, trusts loopback, signs mail from `DOMAIN` with RSA-2048, and hands mail for
  * `BULK_DOMAIN` to the counting sink and mail for `SAMPLE_DOMAIN` to the capturing one.
  */
+import type { ChildProcess } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -65,6 +67,16 @@ export function makeFolder(...path: readonly string[]): string {
   mkdirSync(dir, { recursive: true });
   chmodSync(dir, 0o755);
   return dir;
+}
+
+/** Ends a process that we started: SIGTERM, and SIGKILL when it is still there after 10 s. */
+export async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
+  await ended;
+  clearTimeout(timer);
 }
 
 export function pause(ms: number): Promise<void> {

@@ -5,13 +5,13 @@
  * an fsync, so its figures are for mail that a power cut may lose.
  */
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from '../support/postfix.ts';
 import {
   type Contestant,
   DOMAIN,
+  end,
   makeFolder,
   type Place,
   type Running,
@@ -72,12 +72,7 @@ async function start(place: Place): Promise<Running> {
     port,
     about: `Haraka ${version}, haraka-plugin-dkim`,
     pids: [child.pid ?? 0],
-    async stop() {
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      const ended = once(child, 'exit');
-      child.kill('SIGKILL');
-      await ended;
-    },
+    stop: () => end(child),
   };
 }
 

@@ -79,9 +79,20 @@ const thrownAway: string[] = [];
 const absent: Record<string, string> = {};
 const players: Player[] = [];
 const closing: (() => Promise<void>)[] = [];
+let closed: Promise<void> | null = null;
+
+/** Ends everything that was started, the last first, whatever one of them says, and removes the folder; once. */
+function close(): Promise<void> {
+  closed ??= (async () => {
+    for (const stop of closing.reverse()) await stop().catch((error: unknown) => console.error(String(error)));
+    rmSync(dir, { recursive: true, force: true });
+  })();
+  return closed;
+}
 
 /** The figure of one run, or null when it is not to be used; then the reason is kept. */
 async function attempt<T>(what: string, run: () => Promise<T>): Promise<T | null> {
+  if (closed !== null) return null;
   process.stderr.write(`${what} ...\n`);
   try {
     return await run();
@@ -178,14 +189,6 @@ if (tools.length > 0) {
   console.error(`The benchmark needs ${tools.join(' and ')}: install Debian's package postfix.`);
   process.exit(1);
 }
-let closed: Promise<void> | null = null;
-const close = (): Promise<void> => {
-  closed ??= (async () => {
-    for (const end of closing.reverse()) await end();
-    rmSync(dir, { recursive: true, force: true });
-  })();
-  return closed;
-};
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.once(signal, () => void close().then(() => process.exit(130)));
 try {

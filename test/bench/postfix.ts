@@ -5,7 +5,6 @@
  * does. No lookups in DNS, no TLS, no limit on clients; `in_flow_delay` off; up to 50 connections to the next hop.
  */
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { chownSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -13,6 +12,7 @@ import { freePort } from '../support/postfix.ts';
 import {
   type Contestant,
   DOMAIN,
+  end,
   makeFolder,
   pause,
   type Place,
@@ -88,10 +88,7 @@ Syslog no
 /** Stops this instance's master, by its pid file, and our OpenDKIM. */
 async function stop(etc: string, signer: ChildProcess): Promise<void> {
   await run(POSTFIX, ['-c', etc, 'stop']).catch((error: unknown) => console.error(String(error)));
-  if (signer.exitCode !== null || signer.signalCode !== null) return;
-  const ended = once(signer, 'exit');
-  signer.kill('SIGTERM');
-  await ended;
+  await end(signer);
 }
 
 function mainCf(place: Place): string {

@@ -1,6 +1,5 @@
 /** Leadpush Relay as a contestant: a real process with a config file, as a user starts it, everything switched on. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
@@ -9,6 +8,7 @@ import {
   BULK_DOMAIN,
   type Contestant,
   DOMAIN,
+  end,
   type Place,
   type Running,
   SAMPLE_DOMAIN,
@@ -47,15 +47,8 @@ async function start(place: Place): Promise<Running> {
     port,
     about: `Node ${process.version}, ${CONNECTIONS} connections to the next hop`,
     pids: [child.pid ?? 0],
-    stop: () => stop(child),
+    stop: () => end(child),
   };
-}
-
-async function stop(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = once(child, 'exit');
-  child.kill('SIGTERM');
-  await ended;
 }
 
 function settings(place: Place, port: number, httpPort: number): Record<string, unknown> {

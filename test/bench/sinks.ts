@@ -8,7 +8,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { freePort } from '../support/postfix.ts';
-import { untilGreeted } from './contestant.ts';
+import { end, untilGreeted } from './contestant.ts';
 
 export interface CountingSink {
   readonly port: number;
@@ -37,9 +37,7 @@ export async function startCountingSink(dir: string): Promise<CountingSink> {
       return Number(counts.at(-1)?.slice('mesg='.length) ?? 0);
     },
     async stop() {
-      const ended = once(child, 'exit');
-      child.kill('SIGTERM');
-      await ended;
+      await end(child);
       closeSync(counter);
     },
   };

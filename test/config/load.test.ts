@@ -181,13 +181,13 @@ test('secrets come from the environment and from files beside the config, one li
     `routes: { ses: { type: smtp, host: smtp.example.com, username: "\${file:secrets/user}-\${ZONE}", password: "$\${x}\${PASS}", port: "\${PORT}" } }
 rules: [{ name: default, via: ses }]`,
   );
-  const config = configOf(loadConfig(file, { ZONE: 'eu', PASS: 'p\${ZONE}$', PORT: '2587' }));
+  const config = configOf(loadConfig(file, { ZONE: 'eu', PASS: 'p${ZONE}$', PORT: '2587' }));
   expect(config.routes.get('ses')).toMatchObject({
-    auth: { username: 'me-eu', password: '\${x}p\${ZONE}$' },
+    auth: { username: 'me-eu', password: '${x}p${ZONE}$' },
     port: 2587,
   });
   const twoBreaks = folder.write('two.yaml', `hostname: "\${file:secrets/password}"\n${MINIMAL}`);
-  expect(faultsOf(loadConfig(twoBreaks, {}))).toEqual(['hostname: `\${file:secrets/password}` is not a domain name']);
+  expect(faultsOf(loadConfig(twoBreaks, {}))).toEqual(['hostname: `${file:secrets/password}` is not a domain name']);
 });
 
 test('a secret never shows in a finding, whichever key it stands at', () => {
@@ -334,7 +334,7 @@ test.each([
       .join('\n')
       .replaceAll('*a-1, ', 'x, '),
   ],
-  ['many keys', Array.from({ length: 30_000 }, (_, i) => `k${i}: 1`).join('\n')],
+  ['many keys', Array.from({ length: 20_100 }, (_, i) => `k${i}: 1`).join('\n')],
   ['many aliases', `a: &a x\nb: [${'*a, '.repeat(30_000)}]`],
 ])('a flood of %s ends in findings, not in a crash', (_what, text) => {
   const result = loadText(text);
@@ -349,54 +349,16 @@ test('a file with more mistakes than anybody mends in one go names 200 of them a
 });
 
 test('no mix of YAML signs makes it throw', () => {
-  const pieces = fc.constantFrom(
-    ...[
-      'a',
-      'routes',
-      'rules',
-      'smtp',
-      '__proto__',
-      'constructor',
-      ':',
-      ': ',
-      '\n',
-      '\n  ',
-      '- ',
-      '{',
-      '}',
-      '[',
-      ']',
-      ',',
-      '&x',
-      ' *x',
-      '"',
-      "'",
-      '${',
-      '}',
-      '|',
-      '>',
-      '#',
-      '? ',
-      '!!str ',
-      '<<',
-      '\t',
-      '0x1',
-      '1e9',
-      '.nan',
-      '~',
-      '%',
-      '---',
-      '\u0000',
-      '\u2028',
-    ],
-  );
+  const signs =
+    'a|routes|rules|smtp|__proto__|constructor|:|: |\n|\n  |- |{|}|[|]|,|&x| *x|"|${|>|#|? |!!str |<<|\t|0x1|1e9|.nan|~|%|---';
+  const pieces = fc.constantFrom(...signs.split('|'), '|', "'", '\u0000', '\u2028');
   const file = createConfigFolder();
   fc.assert(
     fc.property(fc.array(pieces, { maxLength: 40 }), (parts) => {
       const result = loadConfig(file.write('relay.yaml', parts.join('')), {});
       expect(result.kind).toBe('invalid');
     }),
-    { numRuns: 400 },
+    { numRuns: 150 },
   );
 });
 

@@ -1,4 +1,11 @@
+import net from 'node:net';
+import SMTPConnection from 'nodemailer/lib/smtp-connection';
 import { expect, test } from 'vitest';
+import { systemClock } from '../../src/core/time.ts';
+import { parseCapabilities } from '../../src/delivery/smtp/capabilities.ts';
+import { logIn } from '../../src/delivery/smtp/log-in.ts';
+import { createReplyTap } from '../../src/delivery/smtp/reply-tap.ts';
+import { SMTP_TIMEOUTS } from '../../src/delivery/smtp/timeouts.ts';
 import { hangUp, raw, replyAndHangUp, reply, stall } from '../support/next-hop.ts';
 import { bench, benchFor, hopWith, manualBench, routeTo } from './fixture.ts';
 
@@ -102,4 +109,26 @@ test('a server that asks for ever during AUTH is given up', async () => {
   await hop.until(() => hop.openConnections() === 0 && hop.connections() === 1);
   await clock.advance(15_000);
   expect(await outcome).toMatchObject({ kind: 'deferred', cause: 'route', stage: 'auth' });
+});
+
+test('the password does not go over a plain connection that leaves the machine, whatever the config says', async () => {
+  // A socket without a peer has no address, so it is no loopback connection.
+  const socket = new net.Socket();
+  const connection = new SMTPConnection({ connection: socket });
+  const deps = {
+    route: routeTo(25, { host: 'mail.example.net', auth }),
+    ehlo: 'relay.example.com',
+    tlsOptions: {},
+    timeouts: SMTP_TIMEOUTS,
+    clock: systemClock,
+  };
+  const capabilities = parseCapabilities('250-mail.example.net\n250 AUTH PLAIN');
+  const tap = createReplyTap(1_000);
+  const greeted = { kind: 'greeted', connection, socket, tap, capabilities, tlsMs: null } as const;
+  expect(await logIn(deps, greeted, new AbortController().signal)).toMatchObject({
+    kind: 'failure',
+    reason: 'auth',
+    text: 'the connection to mail.example.net:25 is not encrypted: the password was not sent',
+  });
+  expect(socket.destroyed).toBe(true);
 });

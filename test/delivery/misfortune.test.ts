@@ -243,8 +243,12 @@ test('an abort in the middle of the content ends the attempt, and leaves no copy
   expect(hop.messages).toHaveLength(0);
 });
 
-test('a delivery that is aborted before it begins connects nowhere', async () => {
+test('a delivery that is aborted before it begins connects nowhere and costs no kept connection', async () => {
   const { hop, deliver } = await bench();
   expect(await deliver({}, AbortSignal.abort())).toMatchObject({ kind: 'deferred', cause: 'local' });
-  expect(hop.messages).toHaveLength(0);
+  expect(hop.connections()).toBe(0);
+  await deliver();
+  await deliver({}, AbortSignal.abort());
+  await deliver();
+  expect(hop.connections()).toBe(1);
 });

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect as connectTcp } from 'node:net';
+import { connect as connectTcp, createServer } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createNetworks } from '../../src/intake/networks.ts';
@@ -260,15 +260,50 @@ describe('versions and certificates', () => {
     expect(version).toBe(negotiated);
   });
 
-  test('a TLS 1.2 client cannot renegotiate', async () => {
-    const rig = await open({ tls: 'implicit' });
-    const target = { port: rig.port, host: '127.0.0.1', rejectUnauthorized: false, maxVersion: 'TLSv1.2' } as const;
-    const socket = connectTls(target).resume();
+  test.each(['starttls', 'implicit'] as const)('a TLS 1.2 client cannot renegotiate (%s)', async (tls) => {
+    const rig = await open({ tls });
+    const plain = connectTcp(rig.port, '127.0.0.1');
+    if (tls === 'starttls') {
+      await once(plain, 'data');
+      plain.write('STARTTLS\r\n');
+      await once(plain, 'data');
+    }
+    const socket = connectTls({ socket: plain, rejectUnauthorized: false, maxVersion: 'TLSv1.2' });
     await once(socket, 'secureConnect');
-    const failed = new Promise((resolve) => socket.once('error', resolve).once('close', resolve));
-    const renegotiated = new Promise((resolve) => socket.renegotiate({}, (error) => resolve(error === null)));
-    expect(await Promise.race([failed, renegotiated])).not.toBe(true);
+    socket.write('NOOP\r\n');
+    while (!String(await once(socket, 'data')).includes('250 ')) continue;
+    socket.renegotiate({}, () => {
+      if (socket.writable) socket.write('NOOP\r\nQUIT\r\n');
+    });
+    expect(await readAll(socket).catch(() => '')).toBe('');
   });
+
+  test.each(['starttls', 'implicit'] as const)(
+    'octets that are not TLS inside a TLS session end it (%s)',
+    async (tls) => {
+      const rig = await open({ tls });
+      const upstream = connectTcp(rig.port, '127.0.0.1').on('error', () => {});
+      // Somebody on the way, who can add octets and not read.
+      const middle = createServer(
+        (socket) =>
+          void socket
+            .on('error', () => {})
+            .pipe(upstream)
+            .pipe(socket),
+      );
+      await once(middle.listen(0, '127.0.0.1'), 'listening');
+      const address = middle.address();
+      const port = typeof address === 'object' && address !== null ? address.port : 0;
+      const client = await connectSmtp({ port, tls: tls === 'implicit' });
+      clients.push(client);
+      await client.reply();
+      if (tls === 'starttls') await client.startTls();
+      await offers(client);
+      upstream.write('MAIL FROM:<evil@example.com>\r\n');
+      await expect.poll(() => rig.limits.open()).toBe(0);
+      middle.close();
+    },
+  );
 
   test('a TLS client on a plain listener is cut off at once, and the log says what is wrong', async () => {
     const rig = await open({ tls: 'starttls' });

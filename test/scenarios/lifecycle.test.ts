@@ -3,7 +3,14 @@ import { createTransport } from 'nodemailer';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Ledger, startLoad } from '../support/load.ts';
 import { type NextHop, reply, stall, startNextHop } from '../support/next-hop.ts';
-import { createRelayHome, type LogLine, type RelayHome, type RelayProcess, sandboxConfig, until } from '../support/relay.ts';
+import {
+  createRelayHome,
+  type LogLine,
+  type RelayHome,
+  type RelayProcess,
+  sandboxConfig,
+  until,
+} from '../support/relay.ts';
 
 let hop: NextHop;
 let home: RelayHome;
@@ -99,9 +106,7 @@ describe('SIGTERM', () => {
 describe('SIGHUP', () => {
   it('applies a new config without closing the listener', async () => {
     relay = await home.start();
-    await home.configure(
-      config({ rules: [{ name: 'closed', reject: 'closed for maintenance' }] }),
-    );
+    await home.configure(config({ rules: [{ name: 'closed', reject: 'closed for maintenance' }] }));
     relay.signal('SIGHUP');
     await relay.line(about('config.reloaded'));
     await expect(send(relay)).rejects.toThrow(/550 5\.7\.1 .*closed for maintenance/);
@@ -130,7 +135,9 @@ describe('SIGHUP', () => {
     relay = await home.start();
     const id = await send(relay);
     await relay.line(about('message.deferred', id));
-    await home.configure(config({ routes: { spare: { type: 'sandbox' } }, rules: [{ name: 'default', via: ['spare'] }] }));
+    await home.configure(
+      config({ routes: { spare: { type: 'sandbox' } }, rules: [{ name: 'default', via: ['spare'] }] }),
+    );
     relay.signal('SIGHUP');
     const delivered = await relay.line(about('message.delivered', id));
     expect(delivered['route']).toBe('spare');

@@ -15,12 +15,12 @@ import {
   DEFERRED,
   DELIVERED,
   LEASE_MS,
-  newMessage,
   openBench,
   type OpenSettings,
   REJECTED,
   START_MS,
 } from './fixture.ts';
+import { newMessage } from './message.ts';
 
 const MINUTE_MS = 60_000;
 
@@ -680,8 +680,9 @@ export function describeStore(
       await b.store.queue.reclaimExpired(b.clock.now(), 3);
       const inWork = await b.accept();
       await b.clock.advance(1);
-      const leases = await b.claim();
-      await b.store.queue.release(leases.find((lease) => lease.messageId === interrupted.id) ?? leases[0]!, START_MS);
+      for (const lease of await b.claim()) {
+        if (lease.messageId === interrupted.id) await b.store.queue.release(lease, START_MS);
+      }
 
       expect(await b.store.queue.reroute(['postmark'])).toBe(3);
       for (const [{ id }, route] of [
@@ -707,10 +708,10 @@ export function describeStore(
 
     test('brings back a bounced delivery whose content is kept, and the message is open again', async () => {
       const { accept, claimOne, settle, store, deliver, clock } = await bench({ dropContentWhenSettled: false });
-      const { id, deliveries } = await accept();
+      const { id, delivery } = await accept();
       await settle(await claimOne(), REJECTED, { state: 'bounced' });
       await clock.advance(1);
-      expect((await store.queue.retryNow(deliveries[0]!, clock.now())).changed).toEqual(deliveries);
+      expect((await store.queue.retryNow(delivery, clock.now())).changed).toEqual([delivery]);
       expect(await store.upkeep.dropContent(clock.now() + 1, clock.now() + 1, 10)).toBe(0);
       expect(await deliver(await claimOne())).toBe('settled');
       expect((await store.history.attempts(id)).map((attempt) => attempt.outcome)).toEqual(['rejected', 'delivered']);
@@ -739,7 +740,9 @@ export function describeStore(
 
     test('cancels what waits, with the reason, and leaves the rest', async () => {
       const { accept, claimOne, deliver, store, clock } = await bench();
-      const { id, deliveries } = await accept({ recipients: ['ann@example.net', 'bob@example.net', 'eve@example.net'] });
+      const { id, deliveries } = await accept({
+        recipients: ['ann@example.net', 'bob@example.net', 'eve@example.net'],
+      });
       await deliver(await claimOne());
       await claimOne();
       const result = await store.queue.cancel(id, clock.now(), 'canceled by ops');
@@ -758,9 +761,12 @@ export function describeStore(
 
     test('ends the message when the last waiting delivery is canceled', async () => {
       const { accept, store, clock } = await bench();
-      const { id, deliveries } = await accept();
-      await store.queue.cancel(deliveries[0]!, clock.now(), 'by hand');
-      expect(await store.history.message(id)).toMatchObject({ contentKept: false, deliveries: [{ state: 'canceled' }] });
+      const { id, delivery } = await accept();
+      await store.queue.cancel(delivery, clock.now(), 'by hand');
+      expect(await store.history.message(id)).toMatchObject({
+        contentKept: false,
+        deliveries: [{ state: 'canceled' }],
+      });
       expect(await store.queue.nextDue()).toMatchObject({ nextDeadline: null });
     });
 
@@ -776,11 +782,11 @@ export function describeStore(
     test('finds a message by its id, Message-ID, recipient, flow and delivery', async () => {
       const { store, accept } = await bench();
       await accept({ recipients: ['eve@example.net'] });
-      const { id, deliveries } = await accept({
+      const { id, delivery } = await accept({
         record: { flow: 'f-7', headerMessageId: '<abc@host>' },
         recipients: ['Ann@Example.net'],
       });
-      for (const key of [id, '<abc@host>', 'abc@host', 'ann@EXAMPLE.net', 'f-7', deliveries[0]!]) {
+      for (const key of [id, '<abc@host>', 'abc@host', 'ann@EXAMPLE.net', 'f-7', delivery]) {
         expect(await store.history.find(key, 'any', 10)).toEqual([id]);
       }
       expect(await store.history.find('f-7', 'flow', 10)).toEqual([id]);
@@ -885,13 +891,7 @@ export function describeStore(
       const normal = await accept();
 
       const rows = await store.history.queue(10);
-      expect(rows.map((row) => row.messageId)).toEqual([
-        inWork.id,
-        critical.id,
-        normal.id,
-        quarantined.id,
-        bulk.id,
-      ]);
+      expect(rows.map((row) => row.messageId)).toEqual([inWork.id, critical.id, normal.id, quarantined.id, bulk.id]);
       expect(rows[1]).toEqual({
         messageId: critical.id,
         deliveryId: critical.deliveries[0],
@@ -1069,9 +1069,9 @@ export function describeStore(
       await accept();
       const lease = await claimOne();
       const unknown = { ...lease, deliveryId: ids.delivery() };
-      expect(
-        await store.queue.settle(unknown, DELIVERED, { state: 'delivered', captured: false }, clock.now()),
-      ).toBe('lost');
+      expect(await store.queue.settle(unknown, DELIVERED, { state: 'delivered', captured: false }, clock.now())).toBe(
+        'lost',
+      );
     });
   });
 }

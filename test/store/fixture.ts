@@ -1,14 +1,13 @@
-/** Mail, outcomes and folders for the tests of the store. */
+/** Outcomes, folders and opened stores for the tests of the store. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
 import { createIds, type DeliveryId, type Ids, type MessageId } from '../../src/core/ids.ts';
-import type { MessageRecord, NewDelivery } from '../../src/core/message.ts';
 import type { Outcome } from '../../src/core/outcome.ts';
-import type { Lease, NewMessage, Settlement, Store } from '../../src/store/store.ts';
-import { address } from '../support/address.ts';
+import type { Lease, Settlement, Store } from '../../src/store/store.ts';
 import { createManualClock, type ManualClock } from '../support/clock.ts';
+import { type MessageWishes, newMessage } from './message.ts';
 
 export const START_MS: number = Date.UTC(2026, 0, 5, 10);
 export const LEASE_MS = 60_000;
@@ -18,64 +17,6 @@ export async function tempFolder(): Promise<string> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'relay-store-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   return folder;
-}
-
-export interface MessageWishes {
-  readonly record?: Partial<MessageRecord>;
-  readonly recipients?: readonly string[];
-  readonly delivery?: Partial<Omit<NewDelivery, 'id' | 'recipient'>>;
-  readonly content?: Uint8Array;
-  readonly idempotencyKey?: string;
-}
-
-/** A message to ann@example.net over route `ses`, due within 15 minutes; give what the test is about. */
-export function newMessage(ids: Ids, now: number, wishes: MessageWishes = {}): NewMessage {
-  const content = wishes.content ?? Buffer.from('From: a@example.com\r\n\r\nhello\r\n');
-  const id = wishes.record?.id ?? ids.message();
-  const acceptedAt = wishes.record?.acceptedAt ?? now;
-  return {
-    record: {
-      id,
-      headerMessageId: `<${id}@accounts.example.com>`,
-      mailFrom: address('bounce@example.com'),
-      headerFrom: 'security@example.com',
-      dsn: { ret: null, envid: null },
-      smtpUtf8: false,
-      tag: 'password-reset',
-      tagSource: 'header',
-      flow: null,
-      metadata: {},
-      priority: 'normal',
-      collapseKey: null,
-      requireTls: false,
-      credential: 'keycloak',
-      rule: 'recovery',
-      acceptedAt,
-      deadline: acceptedAt + 900_000,
-      deadlineSource: 'tag',
-      size: content.length,
-      eightBit: false,
-      signatures: [],
-      warnings: [],
-      client: { address: '10.0.0.1', helo: 'app.example.com', tls: null },
-      ...wishes.record,
-    },
-    deliveries: (wishes.recipients ?? ['ann@example.net']).map((recipient) => ({
-      id: ids.delivery(),
-      recipient: address(recipient),
-      dsn: null,
-      rule: 'recovery',
-      ruleReason: 'its tag is password-reset',
-      via: ['ses', 'postmark'],
-      route: 'ses',
-      ...wishes.delivery,
-    })),
-    content,
-    idempotency:
-      wishes.idempotencyKey === undefined
-        ? null
-        : { scope: 'keycloak', key: wishes.idempotencyKey, expiresAt: acceptedAt + 86_400_000 },
-  };
 }
 
 const FACTS = {
@@ -108,7 +49,10 @@ export interface Bench {
   readonly store: Store;
   readonly clock: ManualClock;
   readonly ids: Ids;
-  accept(wishes?: MessageWishes): Promise<{ readonly id: MessageId; readonly deliveries: readonly DeliveryId[] }>;
+  /** `delivery`: the first of `deliveries`. */
+  accept(
+    wishes?: MessageWishes,
+  ): Promise<{ readonly id: MessageId; readonly delivery: DeliveryId; readonly deliveries: readonly DeliveryId[] }>;
   /** Claims up to `limit` of `route` now. */
   claim(limit?: number, route?: string): Promise<readonly Lease[]>;
   /** Claims exactly one. */
@@ -144,7 +88,9 @@ export async function openBench(
       const message = newMessage(ids, clock.now(), wishes);
       const result = await store.intake.accept(message);
       if (result.kind !== 'accepted') throw new Error(`not accepted: ${result.kind}`);
-      return { id: message.record.id, deliveries: message.deliveries.map((delivery) => delivery.id) };
+      const [first] = message.deliveries;
+      if (first === undefined) throw new Error('a message without recipients');
+      return { id: message.record.id, delivery: first.id, deliveries: message.deliveries.map(({ id }) => id) };
     },
     claim,
     async claimOne(route = 'ses') {

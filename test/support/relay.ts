@@ -85,8 +85,11 @@ export async function createRelayHome(config: Readonly<Record<string, unknown>> 
 }
 
 async function startRelay(configFile: string, env: NodeJS.ProcessEnv, wrap: readonly string[]): Promise<RelayProcess> {
-  const [command = process.execPath, ...args] = [...wrap, process.execPath, MAIN, 'serve', '--config', configFile];
-  const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const args = [...wrap, process.execPath, MAIN, 'serve', '--config', configFile];
+  const child = spawn(args[0] ?? '', args.slice(1), {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const log: LogLine[] = [];
   const watchers = new Set<(line: LogLine) => void>();
   let stderr = '';

@@ -6,7 +6,7 @@ import { type Kit, list, oneOf, type Reading, scalar, section } from './kit.ts';
 import { domain, duration, network, path, scryptHash, senderPattern, tagName, text } from './scalars.ts';
 
 /** `X-Leadpush-*` headers without that prefix; `metadata` stands for the whole family `X-Leadpush-Metadata-*`. */
-export const RELAY_HEADER_NAMES = [
+const RELAY_HEADER_NAMES = [
   'tag',
   'flow',
   'metadata',

@@ -12,6 +12,7 @@ import type { AttemptFacts } from '../../core/outcome.ts';
 import type { Clock } from '../../core/time.ts';
 import { MAX_SAID_BYTES } from './greet.ts';
 import type { Capabilities } from './capabilities.ts';
+import { ContentHandOver } from './content-hand-over.ts';
 import type { ReplyTap } from './reply-tap.ts';
 
 /** What is known of a session once it is open. */
@@ -28,6 +29,7 @@ export class SmtpSession {
   readonly connection: SMTPConnection;
   readonly socket: Socket;
   readonly tap: ReplyTap;
+  readonly content: ContentHandOver = new ContentHandOver();
   /** Transactions begun so far. */
   transactions = 0;
   /** The last transaction was refused: RSET comes before the next one. */

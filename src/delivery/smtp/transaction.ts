@@ -9,7 +9,7 @@
  * 8-bit content goes to a server without 8BITMIME as it is: to re-encode it would break the signature, and the servers that
  * cannot take it are gone in practice.
  */
-import { Readable, Transform } from 'node:stream';
+import { Transform } from 'node:stream';
 import type { SMTPConnectionSendCallback as SendCallback } from 'nodemailer/lib/smtp-connection';
 import { errorText } from '../../core/errors.ts';
 import type { Stage } from '../../core/outcome.ts';
@@ -88,7 +88,7 @@ export function transact(
       }
       const reply = replyOf(error);
       const answeredStage = dotWritten ? 'dot' : (STAGE_OF_COMMAND[error.command ?? ''] ?? lastAnswered());
-      if (reply === null || (error.command === 'CONN' && tap.midReply())) fail('lost', errorText(error));
+      if (reply === null) fail('lost', errorText(error));
       else answer(answeredStage, reply);
     };
     const lastAnswered = (): Stage => ENVELOPE_STAGES[tap.replies() - 1] ?? 'data';
@@ -119,7 +119,8 @@ export function transact(
 
     const send = (): void => {
       tap.mark();
-      connection.send(envelopeOf(request, facts.capabilities), new ContentHandOver(onData), onDone);
+      session.content.onWanted = onData;
+      connection.send(envelopeOf(request, facts.capabilities), session.content, onDone);
     };
     const begin = (): void => {
       if (needsSmtpUtf8Parameter(request, facts.capabilities)) withSmtpUtf8(socket, send);
@@ -152,23 +153,6 @@ export function transact(
       begin();
     });
   });
-}
-
-/** The library takes its content from a stream; this one has none and says when it is wanted: after 354. */
-class ContentHandOver extends Readable {
-  readonly #onData: (libraryStream: NodeJS.WritableStream) => void;
-
-  constructor(onData: (libraryStream: NodeJS.WritableStream) => void) {
-    super();
-    this.#onData = onData;
-  }
-
-  override _read(): void {}
-
-  override pipe<T extends NodeJS.WritableStream>(destination: T): T {
-    this.#onData(destination);
-    return destination;
-  }
 }
 
 function contentLimitMs(bytes: number, timeouts: SmtpTimeouts): number {

@@ -5,6 +5,7 @@
 import { errorText, RelayError } from '../../core/errors.ts';
 import type { CancelTimer, Clock } from '../../core/time.ts';
 import type { HealthStore, StoreHealth } from '../store.ts';
+import { type Listeners, tell } from './listeners.ts';
 import type { Trouble } from './trouble.ts';
 
 const LOOK_EVERY_MS = 5000;
@@ -33,7 +34,7 @@ export interface Health extends Pick<HealthStore, 'current' | 'probe' | 'onChang
 /** Makes the health of a store. */
 export function createHealth(deps: HealthDeps): Health {
   const { clock, floorBytes } = deps;
-  const listeners: ((health: StoreHealth) => void)[] = [];
+  const listeners: Listeners<StoreHealth> = [];
   let state = OK;
   let damaged = false;
   let cancel: CancelTimer | null = null;
@@ -42,7 +43,7 @@ export function createHealth(deps: HealthDeps): Health {
   function become(next: StoreHealth): void {
     const changed = next.accepting !== state.accepting;
     state = next;
-    if (changed) for (const listener of listeners) listener(state);
+    if (changed) tell(listeners, state);
   }
 
   function note(trouble: Trouble): void {

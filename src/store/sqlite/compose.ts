@@ -1,0 +1,105 @@
+/**
+ * The store, put together over two engines: the group commit before the writing one, the health, the keeper of the
+ * write-ahead log, and the watch for changes from outside.
+ */
+import type { RelayEvent } from '../../core/event.ts';
+import type { Clock } from '../../core/time.ts';
+import type { Store } from '../store.ts';
+import { createGroupCommit, type GroupCommit } from './group-commit.ts';
+import { createHealth } from './health.ts';
+import { firstWriteError, type Hosts } from './hosts.ts';
+import { type Listeners, tell } from './listeners.ts';
+import { watchOutsideChanges } from './outside-change.ts';
+import { createHistory, createReads } from './reads.ts';
+import { createIntakeSlice, createQueueSlice, createUpkeepSlice } from './slices.ts';
+import { createWalKeeper } from './wal-keeper.ts';
+
+export interface ComposeOptions {
+  /** For messages. */
+  readonly file: string;
+  readonly clock: Clock;
+  /** Below this many free octets no mail is taken. */
+  readonly floorBytes: number;
+  /** There are a disk, a write-ahead log and perhaps other processes to look after. */
+  readonly onDisk: boolean;
+  /** Every lease that stands is a dead process's. */
+  readonly voidLeases: boolean;
+}
+
+/** Puts the store together and makes its first write; closes `hosts` and rejects (`store-open`) when that fails. */
+export async function composeStore(hosts: Hosts, options: ComposeOptions): Promise<Store> {
+  const { clock, floorBytes, onDisk } = options;
+  const commitListeners: Listeners<{ readonly ms: number; readonly operations: number }> = [];
+  const eventListeners: Listeners<readonly RelayEvent[]> = [];
+  const outsideListeners: Listeners<void> = [];
+  const reads = createReads(hosts.reader);
+  const group = createGroupCommit(hosts.writer, ({ trouble, writes, ms, wal, events }) => {
+    if (trouble !== null) health.note(trouble);
+    if (writes === 0) return;
+    if (onDisk) walKeeper.note(wal);
+    if (trouble === null) tell(commitListeners, { ms, operations: writes });
+    if (events.length > 0 && eventListeners.length > 0) {
+      const told: readonly RelayEvent[] = JSON.parse(`[${events.join(',')}]`);
+      tell(eventListeners, told);
+    }
+  });
+  const health = createHealth({
+    clock,
+    floorBytes,
+    write: () => group.call('probe', clock.now()),
+    freeBytes: () => reads.call('freeBytes', floorBytes),
+  });
+  const walKeeper = createWalKeeper({
+    clock,
+    foldBeside: () => reads.call('checkpoint'),
+    foldBetween: (mode) => group.call('checkpoint', mode),
+  });
+
+  await begin(hosts, group, options);
+  await health.probe();
+  if (onDisk) health.watch();
+  const outside = onDisk
+    ? watchOutsideChanges(
+        clock,
+        () => group.call('dataVersion'),
+        () => tell(outsideListeners, undefined),
+      )
+    : null;
+
+  let stopping: Promise<void> | null = null;
+  return {
+    intake: createIntakeSlice(group, health),
+    queue: createQueueSlice(group, reads, clock),
+    upkeep: createUpkeepSlice(group, clock),
+    history: createHistory(reads),
+    health: {
+      current: health.current,
+      onChange: health.onChange,
+      probe: health.probe,
+      figures: () => reads.call('figures'),
+      onCommit: (listener) => void commitListeners.push(listener),
+      onOutsideChange: (listener) => void outsideListeners.push(listener),
+    },
+    feed: { onEvents: (listener) => void eventListeners.push(listener) },
+    stop() {
+      stopping ??= (async () => {
+        health.stop();
+        outside?.stop();
+        await walKeeper.stop();
+        await group.stop();
+        await hosts.stop();
+      })();
+      return stopping;
+    },
+  };
+}
+
+/** The first write of this opening: shows that the database can be written, and makes this process the one that leases. */
+async function begin(hosts: Hosts, group: GroupCommit, { file, voidLeases }: ComposeOptions): Promise<void> {
+  try {
+    await group.call('begin', voidLeases);
+  } catch (thrown) {
+    await hosts.stop();
+    throw firstWriteError(file, thrown);
+  }
+}

@@ -1,0 +1,95 @@
+/** config/README.md says what the schema says, and its examples work. */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { parse, parseDocument } from 'yaml';
+import { loadConfig } from '../../src/config/load.ts';
+import { renderReference } from '../../src/config/reference.ts';
+import { configOf, createConfigFolder, MINIMAL } from './config-folder.ts';
+
+const README = path.join(import.meta.dirname, '..', '..', 'config', 'README.md');
+
+test('config/README.md is what the schema gives (npm run docs:config writes it)', () => {
+  expect(readFileSync(README, 'utf8')).toBe(renderReference());
+});
+
+interface Row {
+  readonly path: string;
+  readonly fallback: string;
+  readonly example: string;
+}
+
+function rows(): readonly Row[] {
+  const lines = renderReference()
+    .split('\n')
+    .filter((line) => line.startsWith('| `') && line.split(' | ').length === 5);
+  return lines.map((line) => {
+    const cells = line
+      .slice(2, -2)
+      .split(' | ')
+      .map((cell) => cell.replaceAll('\\|', '|'));
+    const [key = '', , fallback = '', , example = ''] = cells;
+    return { path: key.slice(1, -1), fallback, example: example.slice(1, -1) };
+  });
+}
+
+const AROUND = `${MINIMAL}
+senders: [{ domain: example.com, dkim: [{ selector: s, key: k.pem }] }]
+http: { tokens: [{ name: t, hash: "sha256:${'0'.repeat(64)}", scopes: [read] }] }
+credentials: [{ username: keycloak, password: "scrypt:1024:8:1:c2FsdHNhbHQ=:MDEyMzQ1Njc4OWFiY2RlZg==" }]
+`;
+const CERTIFICATE = { cert: 'c.pem', key: 'k.pem' };
+const SMTP_ROUTE = { type: 'smtp', host: 'smtp.example.com', username: 'u', password: 'p' };
+const SANDBOX = { type: 'sandbox' };
+
+/** A config in which the key `at` has the value `value`, with what that key needs around it. */
+function configWith(at: string, value: unknown): string {
+  const config = parseDocument(AROUND);
+  const set = (steps: readonly (string | number)[], part: unknown): void =>
+    config.setIn(steps, config.createNode(part));
+  const isRouteOption = at.startsWith('routes.*.') && value !== 'sandbox';
+  set(['smtp'], { listeners: [{ port: 2525 }], tls: CERTIFICATE });
+  set(['routes'], { sandbox: isRouteOption ? SMTP_ROUTE : SANDBOX, ses: SANDBOX, postmark: SANDBOX });
+  if (at === 'rules[].reject') set(['rules'], [{ name: 'default' }]);
+  const steps = at
+    .replaceAll('[]', '.0')
+    .replace('tags.*', 'tags.otp')
+    .replace('routes.*', 'routes.sandbox')
+    .split('.');
+  set(
+    steps.map((step) => (step === '0' ? 0 : step)),
+    value,
+  );
+  return config.toString();
+}
+
+test.each(rows().filter(({ example }) => !example.includes('...') && !example.includes('company-ca')))(
+  'the example of $path works: $example',
+  ({ path: at, example }) => {
+    const folder = createConfigFolder();
+    folder.write('secrets/ses-password', 'pw');
+    const file = folder.write('relay.yaml', configWith(at, parse(example)));
+    configOf(loadConfig(file, { SES_USER: 'me' }));
+  },
+);
+
+test('the first config of the reference loads without a warning', () => {
+  const [, text = ''] = /```yaml\n(.*?)```/s.exec(renderReference()) ?? [];
+  const file = createConfigFolder().write('relay.yaml', text);
+  expect(loadConfig(file, {})).toMatchObject({ kind: 'config', warnings: [] });
+});
+
+test('the table has a row for every key of the contract that is available', () => {
+  const keys = rows().map((row) => row.path);
+  for (const key of [
+    'hostname',
+    'smtp.listeners[].tls',
+    'credentials[].headers.allow',
+    'routes.*.connect_timeout',
+    'rules[].when.priority',
+    'log.file',
+  ]) {
+    expect(keys).toContain(key);
+  }
+  expect(keys.length).toBeGreaterThan(70);
+});

@@ -1,0 +1,126 @@
+/**
+ * The cost of a statement must not grow with what lies in the log or waits in the queue: every statement that the store
+ * prepares is explained here, and none may walk a table or sort what it found, but for the ones named with their reason.
+ */
+import { expect, test } from 'vitest';
+import { createIds } from '../../src/core/ids.ts';
+import { connect } from '../../src/store/sqlite/connect.ts';
+import { createEventLog } from '../../src/store/sqlite/event-log.ts';
+import { migrate } from '../../src/store/sqlite/migrations.ts';
+import { createReader } from '../../src/store/sqlite/reader.ts';
+import { createWriter } from '../../src/store/sqlite/writer.ts';
+import { createManualClock } from '../support/clock.ts';
+
+interface PlanStep {
+  readonly detail: string;
+}
+
+/** Steps that look like a walk or a sort and are bounded all the same. */
+const BOUNDED: readonly { readonly step: RegExp; readonly because: string }[] = [
+  { step: /USING (?:COVERING )?INDEX deliveries_lease/, because: 'as many rows as attempts under way' },
+  { step: /USING (?:COVERING )?INDEX deliveries_suspect/, because: 'as many rows as were in work during a crash' },
+  { step: /^SCAN routes$/, because: 'as many rows as routes in use' },
+  { step: /^SCAN CONSTANT ROW$/, because: 'one row' },
+];
+
+/** The newest or oldest of all come in order of their key: that walk stops at its limit. */
+const STOPS_AT_LIMIT = /^SCAN (?:m|events|messages): SELECT .*ORDER BY (?:m\.mid|seq)(?: DESC| ASC)? LIMIT/;
+
+/** Statements that may sort, found by a part of their text. */
+const MAY_SORT: readonly { readonly sql: string; readonly because: string }[] = [
+  { sql: 'ORDER BY a.started_at', because: 'the attempts of one message' },
+  { sql: 'd.lease_until IS NOT NULL AND', because: 'as many rows as attempts under way' },
+  { sql: 'WHERE d.lease_until IS NOT NULL ORDER BY m.mid', because: 'as many rows as attempts under way' },
+];
+
+/** The texts of all statements that `use` prepares on a new database, and their plans. */
+function plansOf(use: (db: ReturnType<typeof connect>) => void): ReadonlyMap<string, readonly string[]> {
+  const db = connect({ file: ':memory:', readonly: false, busyMs: 0 });
+  migrate(db, false);
+  const prepare = db.prepare.bind(db);
+  const texts = new Set<string>();
+  db.prepare = (sql: string) => {
+    texts.add(sql);
+    return prepare(sql);
+  };
+  use(db);
+  return new Map(
+    [...texts]
+      .filter((sql) => /^\s*(?:SELECT|WITH|UPDATE|DELETE|INSERT)/.test(sql))
+      .map((sql) => {
+        const parameters = Array.from(sql.matchAll(/\?/g), () => 1);
+        return [
+          sql.replace(/\s+/g, ' ').trim(),
+          prepare<unknown[], PlanStep>(`EXPLAIN QUERY PLAN ${sql}`)
+            .all(...parameters)
+            .map((step) => step.detail),
+        ];
+      }),
+  );
+}
+
+/** Steps that walk or sort without a reason. */
+function faultsOf(plans: ReadonlyMap<string, readonly string[]>): string[] {
+  return [...plans].flatMap(([sql, steps]) =>
+    steps
+      .filter((step) => {
+        if (/^(?:SCAN)/.test(step)) return !BOUNDED.some((bounded) => bounded.step.test(step));
+        if (/TEMP B-TREE/.test(step)) return !MAY_SORT.some((allowed) => sql.includes(allowed.sql));
+        return /AUTOMATIC|MULTI-INDEX/.test(step);
+      })
+      .map((step) => `${step}: ${sql}`)
+      .filter((fault) => !STOPS_AT_LIMIT.test(fault)),
+  );
+}
+
+test('no statement of the writing connection walks a table or sorts', () => {
+  const plans = plansOf((db) => createWriter(db, createEventLog(db), true));
+  expect(plans.size).toBeGreaterThan(30);
+  expect(faultsOf(plans)).toEqual([]);
+});
+
+test('claiming goes through the index of its lane, in order of due time', () => {
+  const plans = plansOf((db) => createWriter(db, createEventLog(db), true));
+  const claims = [...plans].filter(([sql]) => sql.includes('ORDER BY d.due_at LIMIT'));
+  expect(claims.map(([, steps]) => steps)).toEqual([
+    [
+      'SEARCH d USING INDEX deliveries_due (route=? AND priority=? AND due_at<?)',
+      'SEARCH m USING INTEGER PRIMARY KEY (rowid=?)',
+    ],
+    [
+      'SEARCH d USING INDEX deliveries_suspect (route=? AND priority=? AND due_at<?)',
+      'SEARCH m USING INTEGER PRIMARY KEY (rowid=?)',
+    ],
+  ]);
+});
+
+test('no read walks a table or sorts, whatever it is asked for', () => {
+  const ids = createIds(createManualClock(1));
+  const plans = plansOf((db) => {
+    const reader = createReader(db, { checkpoint: () => ({ frames: 0, folded: 0 }), freeBytes: () => null });
+    const some = <T>(value: T): readonly (T | undefined)[] => [undefined, value];
+    for (const tag of some('t')) {
+      for (const recipient of some('ann@example.net')) {
+        for (const sinceMs of some(1)) {
+          for (const state of [undefined, 'delivered', 'sending', 'queued', 'bounced'] as const) {
+            const filter = Object.fromEntries(
+              Object.entries({ tag, recipient, sinceMs, state }).filter(([, value]) => value !== undefined),
+            );
+            for (const flow of some('f')) {
+              for (const before of some(ids.message())) {
+                reader.messages.run({ ...filter, ...(flow && { flow }), ...(before && { before }), limit: 10 });
+              }
+            }
+            for (const afterSeq of some(1)) {
+              const mark = afterSeq === undefined ? {} : { afterSeq };
+              reader.events.run({ ...filter, ...mark, limit: 10 });
+              reader.events.run({ ...filter, ...mark, types: ['message.bounced', 'route.down'], limit: 10 });
+            }
+          }
+        }
+      }
+    }
+  });
+  expect(plans.size).toBeGreaterThan(60);
+  expect(faultsOf(plans)).toEqual([]);
+});
