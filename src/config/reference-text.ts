@@ -73,7 +73,7 @@ Relative paths start at the config file's folder, whatever the working directory
 SIGHUP reads the file again: all of it applies or, when there is a mistake in it, none of it, and the log says what is wrong.
 Secret files and variables are read again too (a running process keeps the environment it was started with).
 
-These cannot change in a running relay. The log names the ones that did; they take effect at the next start:
+These cannot change in a running relay. A reload with such a change is refused as a whole, and the log names it; restart the relay instead:
 \`data\`, \`smtp.listeners\`, \`http\`, \`log\`, and \`retention.content\` from \`until-settled\` to a duration or back.
 
 ## Keys

@@ -169,9 +169,15 @@ function notAllowed(title: string): Refusal {
   return refuse(550, '5.7.1', `Header ${title} is not allowed for this credential (credentials[].headers.allow)`);
 }
 
-/** `x-leadpush-tag` -> `X-Leadpush-Tag`, cut: the name comes from the client. */
+/** `x-leadpush-ttl` -> `X-Leadpush-TTL`, cut: the name comes from the client. */
 function titleCase(key: string): string {
-  return key.slice(0, 80).replace(/(^|-)([a-z])/g, (_all, dash: string, letter: string) => dash + letter.toUpperCase());
+  return key
+    .slice(0, 80)
+    .split('-')
+    .map((word) =>
+      word === 'ttl' || word === 'tls' ? word.toUpperCase() : word.charAt(0).toUpperCase() + word.slice(1),
+    )
+    .join('-');
 }
 
 function hasControl(value: string): boolean {

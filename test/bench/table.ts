@@ -46,6 +46,7 @@ export function median(values: readonly number[]): number {
 
 const whole = (value: number): string => Math.round(value).toLocaleString('en');
 const tenths = (value: number): string => value.toFixed(1);
+const hundredths = (value: number): string => value.toFixed(2);
 const mark = (met: boolean): string => (met ? 'met' : 'MISSED');
 
 /** Columns as wide as their widest cell; the first is aligned left, the others right. */
@@ -81,10 +82,10 @@ function throughputTable(report: Report, mode: string, us: string): string {
 function latencyTable(report: Report): string {
   const body = report.latency.map(({ contestant, figures }) => [
     contestant,
-    tenths(quantile(figures.replyToNextHopMs, 0.5)),
-    tenths(quantile(figures.replyToNextHopMs, 0.99)),
-    tenths(quantile(figures.connectTo250Ms, 0.5)),
-    tenths(quantile(figures.connectTo250Ms, 0.99)),
+    hundredths(quantile(figures.replyToNextHopMs, 0.5)),
+    hundredths(quantile(figures.replyToNextHopMs, 0.99)),
+    hundredths(quantile(figures.connectTo250Ms, 0.5)),
+    hundredths(quantile(figures.connectTo250Ms, 0.99)),
   ]);
   return `idle, one mail at a time, ms\n${columns([['', '250 to next hop p50', 'p99', 'connect to 250 p50', 'p99'], ...body])}`;
 }

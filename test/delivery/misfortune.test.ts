@@ -1,7 +1,7 @@
 /** Next hops that fail before the final dot: the attempt is deferred, the connection dropped, and no copy exists. */
 import { expect, test } from 'vitest';
 import { type Clock, systemClock } from '../../src/core/time.ts';
-import { deaf, drip, flood, hangUp, raw, reply, reset, stall } from '../support/next-hop.ts';
+import { deaf, drip, flood, hangUp, raw, rawAndHangUp, reply, reset, stall } from '../support/next-hop.ts';
 import { bench, benchFor, manualBench, routeTo } from './fixture.ts';
 
 // ------------------------------------------------------------- connecting
@@ -183,6 +183,15 @@ test('a refusal in the middle of the content is taken, and the connection is not
 });
 
 // ------------------------------------------------------------- broken connections
+
+test.each([
+  ['connect', 'greeting'],
+  ['EHLO', 'ehlo'],
+  ['MAIL', 'mail'],
+] as const)('a refusal that is cut off at %s is no answer', async (step, stage) => {
+  const { deliver } = await bench({ on: { [step]: rawAndHangUp('554 5.7.1 you are') } });
+  expect(await deliver()).toMatchObject({ kind: 'deferred', cause: 'route', stage, code: null });
+});
 
 test.each([
   ['connect', 'greeting'],

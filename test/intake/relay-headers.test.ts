@@ -50,10 +50,10 @@ describe('relay headers', () => {
   it.each([
     ['X-Leadpush-Tag: Password Reset', 'X-Leadpush-Tag'],
     ['X-Leadpush-Tag:', 'X-Leadpush-Tag'],
-    ['X-Leadpush-TTL: soon', 'X-Leadpush-Ttl'],
-    ['X-Leadpush-TTL: 0', 'X-Leadpush-Ttl'],
+    ['X-Leadpush-TTL: soon', 'X-Leadpush-TTL'],
+    ['X-Leadpush-TTL: 0', 'X-Leadpush-TTL'],
     ['X-Leadpush-Priority: urgent', 'X-Leadpush-Priority'],
-    ['X-Leadpush-Require-TLS: yes', 'X-Leadpush-Require-Tls'],
+    ['X-Leadpush-Require-TLS: yes', 'X-Leadpush-Require-TLS'],
     [`X-Leadpush-Flow: ${'x'.repeat(129)}`, 'X-Leadpush-Flow'],
     [`X-Leadpush-Metadata-a: ${'x'.repeat(513)}`, 'X-Leadpush-Metadata-A'],
     ['X-Leadpush-Tag: a\r\nX-Leadpush-Tag: b', 'X-Leadpush-Tag'],

@@ -1,16 +1,24 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { chmod, mkdtemp, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { ensureSelfSigned } from '../../src/intake/certificate.ts';
 import { createManualClock } from '../support/clock.ts';
 
 const YEAR_MS = 365 * 24 * 60 * 60 * 1000;
 const START = Date.UTC(2026, 0, 5);
 
+const made: string[] = [];
+
+afterAll(async () => {
+  for (const dir of made) await rm(dir, { recursive: true });
+});
+
 async function folder(): Promise<string> {
-  return join(await mkdtemp(join(tmpdir(), 'relay-cert-')), 'tls');
+  const dir = await mkdtemp(join(tmpdir(), 'relay-cert-'));
+  made.push(dir);
+  return join(dir, 'tls');
 }
 
 describe('ensureSelfSigned', () => {
@@ -71,7 +79,7 @@ describe('ensureSelfSigned', () => {
   });
 
   test('says what to do when the folder cannot be made', async () => {
-    const file = join(await mkdtemp(join(tmpdir(), 'relay-cert-')), 'file');
+    const file = await folder();
     await writeFile(file, '');
     await expect(ensureSelfSigned(file, 'relay.test', createManualClock(START))).rejects.toMatchObject({
       code: 'key',

@@ -75,6 +75,26 @@ export class Wire {
     return Buffer.from(stuffed.replace(/(^|\r\n)\./g, '$1'), 'latin1');
   }
 
+  /** Sends `octets` one a millisecond, again and again, until the connection is gone. */
+  drip(octets: string): void {
+    const { socket } = this;
+    let at = 0;
+    const timer = setInterval(() => socket.write(octets.charAt(at++ % octets.length)), 1);
+    socket.once('close', () => clearInterval(timer));
+  }
+
+  /** Sends `octets` as fast as they are taken, again and again, until the connection is gone. */
+  flood(octets: string): void {
+    const { socket } = this;
+    const piece = octets.repeat(Math.ceil(16_384 / octets.length));
+    const pour = (): void => {
+      if (socket.destroyed) return;
+      if (socket.write(piece)) setImmediate(pour);
+      else socket.once('drain', () => setImmediate(pour));
+    };
+    pour();
+  }
+
   /** `before` and everything up to and with `mark`. */
   async #through(mark: Buffer, before: Buffer): Promise<Buffer | null> {
     const taken = [before];

@@ -11,12 +11,14 @@
  */
 import net from 'node:net';
 import tls from 'node:tls';
-import type { TestCertificate } from './next-hop-certificate.ts';
-import { makeTestCertificate } from './next-hop-certificate.ts';
+import { authenticate } from './next-hop-auth.ts';
+import { makeTestCertificate, type TestCertificate } from './next-hop-certificate.ts';
 import { Wire } from './next-hop-wire.ts';
 
-/** Where a behaviour can be put: in place of the greeting, of the answer to a command, of the first octets of a content
- * (`content`: nothing is answered there, so what is said there comes out of turn), of the answer to the dot. */
+/**
+ * Where a behaviour can be put: in place of the greeting, of the answer to a command, of the answer to the final dot; or at
+ * the first octets of a content (`content`), where nothing is answered, so that what is said comes out of turn.
+ */
 export type Step =
   | 'connect'
   | 'EHLO'
@@ -251,10 +253,10 @@ export async function startNextHop(options: NextHopOptions = {}): Promise<NextHo
         wire.socket.resetAndDestroy();
         break;
       case 'drip':
-        dripInto(wire.socket, behaviour.octets);
+        wire.drip(behaviour.octets);
         break;
       case 'flood':
-        floodInto(wire.socket, behaviour.octets);
+        wire.flood(behaviour.octets);
         break;
       case 'deaf':
         wire.socket.pause();
@@ -307,7 +309,7 @@ export async function startNextHop(options: NextHopOptions = {}): Promise<NextHo
           break;
         case 'AUTH': {
           const said = await perform(wire, 'AUTH', context(line));
-          if (said === null) username = await authenticate(wire, line);
+          if (said === null) username = await authenticate(wire, line, options.auth ?? null);
           break;
         }
         case 'MAIL': {
@@ -381,25 +383,6 @@ export async function startNextHop(options: NextHopOptions = {}): Promise<NextHo
     return all.map((keyword, index) => `250${index === all.length - 1 ? ' ' : '-'}${keyword}`).join('\r\n');
   };
 
-  /** AUTH PLAIN with or without an initial response, and AUTH LOGIN. Returns the username, or null when refused. */
-  const authenticate = async (wire: Wire, line: string): Promise<string | null> => {
-    const ask = async (prompt: string): Promise<string> => {
-      wire.socket.write(`334 ${Buffer.from(prompt).toString('base64')}\r\n`);
-      return (await wire.line())?.toString('utf8') ?? '';
-    };
-    const decode = (text: string): string => Buffer.from(text, 'base64').toString('utf8');
-    const [, mechanism = '', initial] = line.split(' ');
-    let given: readonly (string | undefined)[];
-    if (mechanism.toUpperCase() === 'PLAIN')
-      given = decode(initial ?? (await ask('')))
-        .split('\0')
-        .slice(1);
-    else given = [decode(initial ?? (await ask('Username:'))), decode(await ask('Password:'))];
-    const right = given[0] === options.auth?.username && given[1] === options.auth?.password;
-    wire.socket.write(right ? '235 2.7.0 welcome\r\n' : '535 5.7.8 username or password wrong\r\n');
-    return right ? (given[0] ?? null) : null;
-  };
-
   return hop;
 }
 
@@ -408,23 +391,4 @@ function pathOf(line: string): { from: string; parameters: string } {
   const open = line.indexOf('<');
   const close = line.indexOf('>', open);
   return { from: line.slice(open + 1, close), parameters: line.slice(close + 1).trim() };
-}
-
-function dripInto(socket: net.Socket, octets: string): void {
-  let at = 0;
-  const timer = setInterval(() => socket.write(octets.charAt(at++ % octets.length)), 1);
-  socket.once('close', () => clearInterval(timer));
-}
-
-function floodInto(socket: net.Socket, octets: string): void {
-  const piece = octets.repeat(Math.ceil(16_384 / octets.length));
-  const pour = (): void => {
-    while (!socket.destroyed) {
-      if (!socket.write(piece)) {
-        socket.once('drain', () => setImmediate(pour));
-        return;
-      }
-    }
-  };
-  pour();
 }

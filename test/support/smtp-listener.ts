@@ -13,7 +13,7 @@ import { createSmtpListener, type SmtpListener } from '../../src/intake/smtp-lis
 import type { SmtpSettings } from '../../src/intake/smtp-settings.ts';
 import type { Accepted, Intake, Submission } from '../../src/intake/submission.ts';
 import type { Log, LogFields } from '../../src/telemetry/log.ts';
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -66,8 +66,15 @@ let material: Promise<TlsMaterial> | null = null;
 
 /** One self-signed certificate for all tests of a file. */
 export function testCertificate(): Promise<TlsMaterial> {
-  material ??= mkdtemp(join(tmpdir(), 'relay-tls-')).then((dir) => ensureSelfSigned(dir, 'relay.test', systemClock));
+  material ??= makeCertificate();
   return material;
+}
+
+async function makeCertificate(): Promise<TlsMaterial> {
+  const dir = await mkdtemp(join(tmpdir(), 'relay-tls-'));
+  const made = await ensureSelfSigned(dir, 'relay.test', systemClock);
+  await rm(dir, { recursive: true });
+  return made;
 }
 
 /** Starts a listener; `host` is trusted unless `settings.trusted` says otherwise. */

@@ -94,13 +94,14 @@ export function greet(
       }
     };
     const fail = (error: Error): void => {
-      const reply = replyOf(error);
+      // Of a reply that was cut off, the library shows the beginning: it is no answer.
+      const reply = tap.midReply() ? null : replyOf(error);
       const stage = reply === null ? awaited() : (stages[tap.replies() - 1] ?? 'ehlo');
       if (inHandshake()) {
         end(failure('starttls', 'tls', tlsErrorText(nextHop, error)));
       } else if (stage === 'starttls' && !startTlsOffered) {
         end(failure('starttls', 'tls', `${nextHop} does not offer STARTTLS, and the route requires it`));
-      } else if (reply !== null && !tap.midReply()) {
+      } else if (reply !== null) {
         end({ kind: 'answer', stage, reply });
       } else {
         end(failure(stage, 'lost', `${nextHop}: ${errorText(error)}`));
