@@ -207,6 +207,35 @@ describe('an answer to the final dot that never comes', () => {
   });
 });
 
+describe('a message that the relay dies with again and again', () => {
+  it('is quarantined after three times, and an operator can release it', async () => {
+    hop.on('DATA', stall);
+    relay = await home.start();
+    const id = await send(relay);
+    for (let crash = 1; crash <= 3; crash++) {
+      await hop.until(() => hop.reached('DATA') === crash);
+      await relay.kill9();
+      relay = await home.start();
+    }
+    await relay.line(about('message.quarantined', id));
+    expect(hop.reached('DATA')).toBe(3);
+
+    hop.on('DATA', null);
+    expect((await home.cli(['queue', 'retry', id])).code).toBe(0);
+    await relay.line(about('message.delivered', id));
+    expect(hop.accepted()).toHaveLength(1);
+  });
+
+  it('does not hold up the mail beside it', async () => {
+    hop.on('DATA', (context) => (context.hop.reached('DATA') === 1 ? stall : null));
+    relay = await home.start();
+    await send(relay);
+    await hop.until(() => hop.reached('DATA') === 1);
+    const other = await send(relay);
+    await relay.line(about('message.delivered', other));
+  });
+});
+
 describe('the lanes', () => {
   it('let critical mail pass bulk mail that waits for the same next hop', async () => {
     await home.configure(

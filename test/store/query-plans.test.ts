@@ -24,7 +24,7 @@ const BOUNDED: readonly { readonly step: RegExp; readonly because: string }[] = 
 ];
 
 /** The newest or oldest of all come in order of their key: that walk stops at its limit. */
-const STOPS_AT_LIMIT = /^SCAN (?:m|events|messages): SELECT .*ORDER BY (?:m\.mid|seq)(?: DESC| ASC)? LIMIT/;
+const STOPS_AT_LIMIT = /^SCAN (?:m|e|events|messages): SELECT .*ORDER BY (?:m\.mid|(?:e\.)?seq)(?: DESC| ASC)? LIMIT/;
 
 /** Statements that may sort, found by a part of their text. */
 const MAY_SORT: readonly { readonly sql: string; readonly because: string }[] = [

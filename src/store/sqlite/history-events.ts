@@ -1,8 +1,10 @@
 /**
  * Reading the event log.
  *
- * Without a filter the log is walked by `seq`. With one, each wanted type is looked up in the index that fits (recipient and
- * type, tag and type, or type), and the few results are merged: no filter reads the log from end to end.
+ * Without a filter the log is walked by `seq`. With one, each wanted type is looked up in the index that fits (tag and type,
+ * or type), and the few results are merged. Events of a recipient are found through its deliveries: an index of its own
+ * over events would cost every commit two more pages. A recipient with a great many deliveries is found by a walk along
+ * the types instead, where it is never far.
  */
 import type Database from 'better-sqlite3';
 import { EVENT_TYPES, type EventType, type RelayEvent } from '../../core/event.ts';
@@ -25,6 +27,8 @@ interface EventRow {
 }
 
 const COLUMNS = 'seq, event_id, type, at, body';
+/** From this many deliveries on, a recipient's events are found by a walk. */
+const MANY_DELIVERIES = 5000;
 
 /** Makes the event reads over `db`. */
 export function createEventReads(db: Database.Database): EventReads {
@@ -34,7 +38,7 @@ export function createEventReads(db: Database.Database): EventReads {
   const bySeq = db.prepare<[number], EventRow>(`SELECT ${COLUMNS} FROM events WHERE seq = ?`);
   const rejected = db
     .prepare<[string, number], MessageId>(
-      `SELECT message_id FROM events INDEXED BY events_recipient
+      `SELECT message_id FROM events INDEXED BY events_rejected
        WHERE recipient_key = ? AND type = 'message.rejected' ORDER BY seq DESC LIMIT ?`,
     )
     .pluck();
@@ -69,6 +73,11 @@ function createSeqList(db: Database.Database): (filter: EventFilter) => readonly
     return statement;
   };
   const firstSince = createFirstSince(db, 'events', 'seq', 'at');
+  const hasMany = db
+    .prepare<[string, number], number>(
+      'SELECT 1 FROM deliveries INDEXED BY deliveries_recipient WHERE recipient_key = ? LIMIT 1 OFFSET ?',
+    )
+    .pluck();
 
   return ({ afterSeq, types, tag, state, recipient, sinceMs, limit }) => {
     const recipientKey = recipient === undefined ? undefined : recipientKeyOf(recipient);
@@ -79,23 +88,36 @@ function createSeqList(db: Database.Database): (filter: EventFilter) => readonly
       where.push(condition);
       values.push(...given);
     };
-    if (recipientKey !== undefined) demand('recipient_key = ?', recipientKey);
-    if (tag !== undefined) demand('tag = ?', tag);
-    if (state !== undefined) demand('state = ?', state);
-    if (afterSeq !== undefined) demand('seq > ?', afterSeq);
-    if (sinceMs !== undefined) demand('seq >= ? AND at >= ?', firstSince(sinceMs), sinceMs);
+    if (recipientKey !== undefined) demand('e.recipient_key = ?', recipientKey);
+    if (tag !== undefined) demand('e.tag = ?', tag);
+    if (state !== undefined) demand('e.state = ?', state);
+    if (afterSeq !== undefined) demand('e.seq > ?', afterSeq);
+    if (sinceMs !== undefined) demand('e.seq >= ? AND e.at >= ?', firstSince(sinceMs), sinceMs);
     const conditions = ['1', ...where].join(' AND ');
     const forward = afterSeq !== undefined;
-    const order = `ORDER BY seq ${forward ? 'ASC' : 'DESC'} LIMIT ?`;
+    const order = `ORDER BY e.seq ${forward ? 'ASC' : 'DESC'} LIMIT ?`;
+    const wanted = typesOf(types ?? EVENT_TYPES, state);
 
-    const filtered = types !== undefined || state !== undefined || tag !== undefined || recipientKey !== undefined;
     let seqs: number[];
-    if (filtered) {
-      const index = recipientKey !== undefined ? 'events_recipient' : tag !== undefined ? 'events_tag' : 'events_type';
-      const ofType = prepared(`SELECT seq FROM events INDEXED BY ${index} WHERE type = ? AND ${conditions} ${order}`);
-      seqs = typesOf(types ?? EVENT_TYPES, state).flatMap((type) => ofType.all(type, ...values, limit));
+    if (recipientKey !== undefined && hasMany.get(recipientKey, MANY_DELIVERIES) === undefined) {
+      const ofDeliveries = prepared(`
+        SELECT e.seq FROM (
+          SELECT DISTINCT mid FROM deliveries INDEXED BY deliveries_recipient WHERE recipient_key = ?
+        ) d CROSS JOIN messages m ON m.mid = d.mid CROSS JOIN events e INDEXED BY events_message ON e.message_id = m.id
+        WHERE e.type IN (SELECT value FROM json_each(?)) AND ${conditions}`);
+      const ofRejections = prepared(
+        `SELECT e.seq FROM events e INDEXED BY events_rejected WHERE e.type = 'message.rejected' AND ${conditions}`,
+      );
+      seqs = ofDeliveries.all(recipientKey, JSON.stringify(wanted), ...values);
+      if (wanted.includes('message.rejected')) seqs.push(...ofRejections.all(...values));
+    } else if (types !== undefined || state !== undefined || tag !== undefined || recipientKey !== undefined) {
+      const index = tag === undefined ? 'events_type' : 'events_tag';
+      const ofType = prepared(
+        `SELECT e.seq FROM events e INDEXED BY ${index} WHERE e.type = ? AND ${conditions} ${order}`,
+      );
+      seqs = wanted.flatMap((type) => ofType.all(type, ...values, limit));
     } else {
-      seqs = prepared(`SELECT seq FROM events WHERE ${conditions} ${order}`).all(...values, limit);
+      seqs = prepared(`SELECT e.seq FROM events e WHERE ${conditions} ${order}`).all(...values, limit);
     }
     seqs.sort((a, b) => a - b);
     return forward ? seqs.slice(0, limit) : seqs.slice(Math.max(0, seqs.length - limit));

@@ -134,5 +134,5 @@ CREATE TABLE events (
 CREATE INDEX events_message ON events (message_id) WHERE message_id IS NOT NULL;
 CREATE INDEX events_type ON events (type);
 CREATE INDEX events_tag ON events (tag, type) WHERE tag IS NOT NULL;
-CREATE INDEX events_recipient ON events (recipient_key, type) WHERE recipient_key IS NOT NULL;
+CREATE INDEX events_rejected ON events (recipient_key) WHERE type = 'message.rejected';
 `;
