@@ -154,9 +154,11 @@ async function start(
     ids,
     clock,
     log,
-    onAccepted({ record, deliveries, content }) {
+    headStart: (route) => scheduler.headStart(route),
+    onAccepted({ record, deliveries, content }, started) {
       metrics.accepted(record.tag);
       contents.put(record.id, content, deliveries.length);
+      if (started) return;
       for (const delivery of deliveries) scheduler.wake(delivery.route, record.acceptedAt, record.deadline);
     },
     onRejected: (refusal) => metrics.rejected(refusal),

@@ -1,19 +1,25 @@
 /**
  * The program's entry: signals in, exit code out. Nothing else in the relay touches the process.
  *
- *   SIGTERM, SIGINT   the command ends in order; a second one ends it at once
+ *   SIGTERM, SIGINT   the command ends in order; another one, not of the same moment, ends it at once
  *   SIGHUP            `serve` reloads its config
  */
 import { runCli } from './cli/program.ts';
 import { createProcessIo } from './cli/process-io.ts';
 import { systemClock } from './core/time.ts';
 
+/** Ctrl-C under npm arrives twice, from the terminal and from npm: within this span it counts as one. */
+const SAME_MOMENT_MS = 500;
+
 const ending = new AbortController();
+let endingSince = 0;
 const hangupListeners = new Set<() => void>();
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.on(signal, () => {
-    if (ending.signal.aborted) process.exit(1);
+    const now = systemClock.monotonicMs();
+    if (!ending.signal.aborted) endingSince = now;
+    else if (now - endingSince > SAME_MOMENT_MS) process.exit(1);
     ending.abort();
   });
 }

@@ -8,6 +8,7 @@
  *     |          +--- queued (released before anything was sent)
  *     +-> expired | superseded | suppressed | throttled | canceled      (also from deferred)
  *
+ * A delivery is born `queued`, or `sending` when its first attempt may start with the commit.
  * Every accepted recipient ends in exactly one final state. A final state is left in one way only: an operator's
  * `queue retry` puts a quarantined, bounced, expired or canceled delivery whose content is still kept back to `queued`.
  */

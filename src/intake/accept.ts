@@ -23,7 +23,7 @@ import { formatReceived } from '../mail/received.ts';
 import type { MessageLayout } from '../mail/header.ts';
 import { checkEnvelopeSender } from '../policy/sender.ts';
 import type { Signer } from '../signing/sign.ts';
-import type { HealthStore, IntakeStore } from '../store/store.ts';
+import type { AcceptResult, HealthStore, IntakeStore, Lease } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import { type Decision, decide } from './decide.ts';
 import { buildOutgoing } from './outgoing.ts';
@@ -44,9 +44,17 @@ export interface IntakeDeps {
   readonly ids: Ids;
   readonly clock: Clock;
   readonly log: Log;
-  /** Called after the commit, before the answer: the queue wakes. */
-  readonly onAccepted: (accepted: AcceptedMessage) => void;
+  /** A place on `route` whose attempt may begin with the commit, or null when the delivery has to stand in line. */
+  readonly headStart: (route: string) => HeadStart | null;
+  /** Called after the commit, before the answer. `started`: its attempt begins by itself; else the queue must be woken. */
+  readonly onAccepted: (accepted: AcceptedMessage, started: boolean) => void;
   readonly onRejected: (refusal: Refusal) => void;
+}
+
+export interface HeadStart {
+  readonly leaseMs: number;
+  begin(lease: Lease): void;
+  cancel(): void;
 }
 
 export interface AcceptedMessage {
@@ -83,8 +91,9 @@ export function createIntake(deps: IntakeDeps): Intake {
       const { config, signer } = settings();
       const { submitter, envelope } = submission;
       const recipients = envelope.recipients.map((recipient) => recipient.address);
+      let headerMessageId: string | null = null;
       const rejected = (refusal: Refusal, tag: string | null = null, rule: string | null = null): Refusal => {
-        keepRejection(id, { submitter, recipients, headerMessageId: null, tag, rule, refusal });
+        keepRejection(id, { submitter, recipients, headerMessageId, tag, rule, refusal });
         return refusal;
       };
 
@@ -93,7 +102,8 @@ export function createIntake(deps: IntakeDeps): Intake {
 
       const ownId = readMessageId(parsed);
       if (ownId.kind === 'malformed') return rejected(refuse(550, '5.6.0', ownId.reason));
-      const newMessageId = ownId.kind === 'absent' ? generateMessageId(id, config.hostname) : null;
+      const messageId = ownId.kind === 'message-id' ? ownId.value : generateMessageId(id, config.hostname);
+      headerMessageId = messageId;
 
       const decision = decide(config, { submitter, envelope, bytes: parsed.bytes, fields: parsed.fields, now });
       if (decision.kind === 'refused') return rejected(decision.refusal, decision.tag, decision.rule);
@@ -111,7 +121,7 @@ export function createIntake(deps: IntakeDeps): Intake {
           recipient: recipients.length === 1 ? (recipients[0] ?? null) : null,
           at: now,
         }),
-        newMessageId,
+        newMessageId: ownId.kind === 'absent' ? messageId : null,
         now,
       });
 
@@ -124,7 +134,7 @@ export function createIntake(deps: IntakeDeps): Intake {
 
       const record: MessageRecord = {
         ...recordOf(id, submission, decision, now),
-        headerMessageId: ownId.kind === 'message-id' ? ownId.value : (newMessageId ?? ''),
+        headerMessageId: messageId,
         size: signed.content.length,
         eightBit: parsed.eightBit,
         signatures: signed.signatures,
@@ -151,8 +161,11 @@ export function createIntake(deps: IntakeDeps): Intake {
     decision: Decision,
   ): Promise<Accepted | Refusal> {
     const { idempotencyKey } = decision.wishes;
+    const [only] = deliveries;
+    const headStart = deliveries.length === 1 && only !== undefined ? deps.headStart(only.route) : null;
+    let result: AcceptResult;
     try {
-      const result = await store.accept({
+      result = await store.accept({
         record,
         deliveries,
         content,
@@ -160,12 +173,10 @@ export function createIntake(deps: IntakeDeps): Intake {
           idempotencyKey === null
             ? null
             : { scope: record.credential ?? '', key: idempotencyKey, expiresAt: record.acceptedAt + IDEMPOTENCY_MS },
+        leaseMs: headStart?.leaseMs ?? null,
       });
-      if (result.kind === 'duplicate') {
-        log.info({ event: 'message.duplicate', message: result.messageId, credential: record.credential }, 'duplicate');
-        return { kind: 'duplicate', id: result.messageId };
-      }
     } catch (error) {
+      headStart?.cancel();
       if (!(error instanceof RelayError)) throw error;
       log.error({ event: 'commit.failed', message: record.id, code: error.code, reason: error.message }, 'not stored');
       const refusal =
@@ -174,6 +185,11 @@ export function createIntake(deps: IntakeDeps): Intake {
           : refuse(451, '4.3.0', 'Mail could not be stored, try again later', error.message);
       deps.onRejected(refusal);
       return refusal;
+    }
+    if (result.kind === 'duplicate') {
+      headStart?.cancel();
+      log.info({ event: 'message.duplicate', message: result.messageId, credential: record.credential }, 'duplicate');
+      return { kind: 'duplicate', id: result.messageId };
     }
     for (const delivery of deliveries) {
       log.info(
@@ -198,7 +214,8 @@ export function createIntake(deps: IntakeDeps): Intake {
         'accepted',
       );
     }
-    deps.onAccepted({ record, deliveries, content });
+    deps.onAccepted({ record, deliveries, content }, result.lease !== null);
+    if (result.lease !== null) headStart?.begin(result.lease);
     return { kind: 'accepted', id: record.id };
   }
 

@@ -46,11 +46,23 @@ export interface SchedulerDeps {
   readonly onSettled: (lease: Lease, outcome: Outcome) => void;
 }
 
+/** A slot held for a delivery that is about to be accepted, so that its attempt starts with the commit. */
+export interface HeadStart {
+  /** How long the lease is to run. */
+  readonly leaseMs: number;
+  /** The delivery was accepted under `lease`: its attempt begins. */
+  begin(lease: Lease): void;
+  /** Nothing was accepted: the slot is free again. */
+  cancel(): void;
+}
+
 export interface Scheduler {
   /** Takes back the leases of a dead predecessor and begins. */
   start(): Promise<void>;
   /** Something on `route` may be due at `dueAt` (epoch milliseconds), with that deadline. */
   wake(route: string, dueAt: number, deadline: number): void;
+  /** A head start on `route`, or null when other mail is due there or it has no room: then `wake` puts it in line. */
+  headStart(route: string): HeadStart | null;
   /** Anything may have changed: asks the store. */
   wakeAll(): void;
   /** Replaces the lanes; attempts under way finish on the old ones. Returns the transports no longer used. */
@@ -67,6 +79,8 @@ interface LaneState extends Lane {
   readonly slots: Slots;
   /** Nothing on this route is due before this; `Infinity`: nothing waits as far as is known. */
   mayBeDueAt: number;
+  /** The store was asked for deliveries to fill the free slots, and has not answered yet. */
+  claiming: boolean;
 }
 
 /** Makes a scheduler over `lanes`. */
@@ -110,6 +124,23 @@ export function createScheduler(deps: SchedulerDeps, lanes: ReadonlyMap<string, 
       if (dueAt < state.mayBeDueAt) state.mayBeDueAt = dueAt;
       if (deadline < nextDeadline) nextDeadline = deadline;
       work();
+    },
+    headStart(route) {
+      const state = states.get(route);
+      if (state === undefined || stopping.signal.aborted) return null;
+      if (state.claiming || state.mayBeDueAt <= clock.now() || state.slots.free() === 0) return null;
+      state.slots.take();
+      return {
+        leaseMs: LEASE_MS,
+        begin(lease) {
+          if (lease.deadline < nextDeadline) nextDeadline = lease.deadline;
+          run(lease, state);
+        },
+        cancel() {
+          state.slots.give();
+          work();
+        },
+      };
     },
     wakeAll() {
       refreshWanted = true;
@@ -178,13 +209,19 @@ export function createScheduler(deps: SchedulerDeps, lanes: ReadonlyMap<string, 
     }
     if (requests.length === 0) return;
     // Whatever becomes due while the store answers sets the mark again.
-    for (const { route } of requests) setMayBeDue(route, Number.POSITIVE_INFINITY);
+    const asked = requests.flatMap(({ route }) => states.get(route) ?? []);
+    for (const state of asked) {
+      state.mayBeDueAt = Number.POSITIVE_INFINITY;
+      state.claiming = true;
+    }
     let leases: readonly Lease[];
     try {
       leases = await store.claim(requests, now, LEASE_MS);
     } catch (error) {
-      for (const { route } of requests) setMayBeDue(route, now);
+      for (const state of asked) state.mayBeDueAt = now;
       throw error;
+    } finally {
+      for (const state of asked) state.claiming = false;
     }
     const claimed = new Map<string, number>();
     for (const lease of leases) {
@@ -205,6 +242,11 @@ export function createScheduler(deps: SchedulerDeps, lanes: ReadonlyMap<string, 
       return;
     }
     state.slots.take();
+    run(lease, state);
+  }
+
+  /** Runs the attempt in a slot that was taken for it. */
+  function run(lease: Lease, state: LaneState): void {
     underLease.set(lease, lease.leaseUntil);
     if (lease.leaseUntil < nextLeaseEnd) nextLeaseEnd = lease.leaseUntil;
     const attempt = runAttempt(attemptDeps, lease, state, stopping.signal)
@@ -278,11 +320,6 @@ export function createScheduler(deps: SchedulerDeps, lanes: ReadonlyMap<string, 
     if (state !== undefined && at < state.mayBeDueAt) state.mayBeDueAt = at;
   }
 
-  function setMayBeDue(route: string, at: number): void {
-    const state = states.get(route);
-    if (state !== undefined) state.mayBeDueAt = at;
-  }
-
   function armTimer(): void {
     const now = clock.now();
     let at = Math.min(nextDeadline, nextLeaseEnd);
@@ -324,7 +361,7 @@ export function createScheduler(deps: SchedulerDeps, lanes: ReadonlyMap<string, 
     return made;
   }
 
-  function freshLane(transport: Transport): Pick<LaneState, 'slots' | 'mayBeDueAt'> {
-    return { slots: createSlots(transport.capacity, transport.rate, clock), mayBeDueAt: 0 };
+  function freshLane(transport: Transport): Pick<LaneState, 'slots' | 'mayBeDueAt' | 'claiming'> {
+    return { slots: createSlots(transport.capacity, transport.rate, clock), mayBeDueAt: 0, claiming: false };
   }
 }

@@ -40,10 +40,12 @@ export interface NewMessage {
   /** The bytes that will be sent. The store may take the memory over: the caller must not change them afterwards. */
   readonly content: Uint8Array;
   readonly idempotency: IdempotencyClaim | null;
+  /** Not null, for a message with one delivery: it begins life under a lease of this length, as if claimed at once. */
+  readonly leaseMs: number | null;
 }
 
 export type AcceptResult =
-  | { readonly kind: 'accepted' }
+  | { readonly kind: 'accepted'; readonly lease: Lease | null }
   /** The idempotency key was used before: nothing was written. */
   | { readonly kind: 'duplicate'; readonly messageId: MessageId };
 

@@ -68,6 +68,7 @@ export async function seed(folder: string): Promise<Seed> {
         ],
         content: Buffer.from('Subject: x\r\n\r\nhello\r\n'),
         idempotency: null,
+        leaseMs: null,
       });
       return { id, delivery };
     },

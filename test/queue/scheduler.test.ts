@@ -5,7 +5,7 @@ import type { Priority } from '../../src/core/message.ts';
 import type { Outcome } from '../../src/core/outcome.ts';
 import type { DeliveryRequest, Transport } from '../../src/delivery/transport.ts';
 import { createContentCache } from '../../src/queue/content-cache.ts';
-import { createScheduler, type Lane, type Scheduler } from '../../src/queue/scheduler.ts';
+import { createScheduler, type HeadStart, type Lane, type Scheduler } from '../../src/queue/scheduler.ts';
 import { openSqliteStore } from '../../src/store/sqlite/open.ts';
 import type { Store } from '../../src/store/store.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
@@ -140,6 +140,7 @@ describe('the scheduler', () => {
       ],
       content: Buffer.from('hello'),
       idempotency: null,
+      leaseMs: null,
     });
     scheduler?.wake('hop', clock.now(), deadline);
     return id;
@@ -159,6 +160,28 @@ describe('the scheduler', () => {
     await untilCalls(1);
     transport.calls[0]?.answer(DELIVERED);
     await untilState(id, 'delivered');
+  });
+
+  it('gives a head start to an idle route, and none while its only slot is held', async () => {
+    await begin();
+    await until(() => scheduler.headStart('hop') !== null, 'a head start', 5000);
+    expect(scheduler.headStart('hop')).toBeNull();
+  });
+
+  it('gives no head start past mail that is due', async () => {
+    transport = createFakeTransport(2);
+    await begin();
+    await until(() => scheduler.hasRoom('hop') && scheduler.busy() === 0, 'an idle route', 5000);
+    scheduler.wake('hop', clock.now(), 2_000_000_000);
+    expect(scheduler.headStart('hop')).toBeNull();
+  });
+
+  it('has the slot of a head start back when nothing was accepted', async () => {
+    await begin();
+    let held = null as HeadStart | null;
+    await until(() => (held ??= scheduler.headStart('hop')) !== null, 'a head start', 5000);
+    held?.cancel();
+    expect(scheduler.hasRoom('hop')).toBe(true);
   });
 
   it('hands the stored bytes to the transport', async () => {

@@ -146,7 +146,7 @@ export function describeStore(
       const other = newMessage(ids, clock.now());
       expect(
         await store.intake.accept({ ...other, idempotency: { scope: '', key: 'k', expiresAt: clock.now() + 1 } }),
-      ).toEqual({ kind: 'accepted' });
+      ).toEqual({ kind: 'accepted', lease: null });
 
       await clock.advance(86_400_000);
       const again = await accept({ idempotencyKey: 'k' });
@@ -210,6 +210,35 @@ export function describeStore(
   });
 
   describe(`${name}: leases`, () => {
+    test('accepts under a lease as if it had been claimed at once', async () => {
+      const { store, ids } = await bench();
+      const claimed = newMessage(ids, START_MS);
+      await store.intake.accept(claimed);
+      const [lease] = await store.queue.claim([{ route: 'ses', limit: 1 }], START_MS, 1000);
+      const born = await store.intake.accept(newMessage(ids, START_MS, { leaseMs: 1000 }));
+      if (born.kind !== 'accepted' || born.lease === null || lease === undefined) throw new Error('no lease');
+
+      const { deliveryId, messageId, token, ...rest } = lease;
+      expect(born.lease).toMatchObject(rest);
+      expect(born.lease.token).toBeGreaterThan(token);
+      expect([deliveryId, messageId]).not.toContain(born.lease.deliveryId);
+      expect(await store.queue.claim([{ route: 'ses', limit: 9 }], START_MS + 1, 1000)).toEqual([]);
+    });
+
+    test('lets the lease of an acceptance run out like any other', async () => {
+      const { store, ids } = await bench();
+      const born = await store.intake.accept(newMessage(ids, START_MS, { leaseMs: 1000 }));
+      if (born.kind !== 'accepted' || born.lease === null) throw new Error('no lease');
+      expect(await store.queue.reclaimExpired(START_MS + 1001, 3)).toBe(1);
+      expect(await store.queue.release(born.lease, START_MS)).toBe('lost');
+    });
+
+    test('gives no lease to one of several deliveries', async () => {
+      const { store, ids } = await bench();
+      const message = newMessage(ids, START_MS, { leaseMs: 1000, recipients: ['ann@example.net', 'bob@example.net'] });
+      expect(await store.intake.accept(message)).toEqual({ kind: 'accepted', lease: null });
+    });
+
     test('hands out all that a transport needs', async () => {
       const { accept, claimOne } = await bench();
       const { id, deliveries } = await accept({
@@ -563,6 +592,19 @@ export function describeStore(
       expect((await claim()).map((lease) => lease.crashes)).toEqual([1]);
     });
 
+    test('has at most one interrupted delivery in work over all lanes and routes', async () => {
+      const { accept, claim, store, clock } = await bench();
+      await accept({ record: { priority: 'critical' } });
+      await accept();
+      await accept({ delivery: { route: 'postmark' } });
+      await claim();
+      await claim(1, 'postmark');
+      await clock.advance(LEASE_MS + 1);
+      await store.queue.reclaimExpired(clock.now(), 3);
+      const requests = ['postmark', 'ses'].map((route) => ({ route, limit: 5 }));
+      expect(await store.queue.claim(requests, clock.now(), LEASE_MS)).toHaveLength(1);
+    });
+
     test('clears an interrupted delivery of suspicion once an attempt has come to a result', async () => {
       const { accept, claimOne, store, clock, settle } = await bench();
       await accept();
@@ -602,7 +644,10 @@ export function describeStore(
       await b.clock.advance(15 * MINUTE_MS);
       expect(await b.store.queue.expireDue(b.clock.now(), 10)).toBe(1);
       expect(await stateOf(b, inWork.id)).toEqual(['sending']);
-      expect(await stateOf(b, quarantined.id)).toEqual(['expired']);
+      expect((await b.store.history.message(quarantined.id))?.deliveries[0]).toMatchObject({
+        state: 'expired',
+        lastResponse: 'try later',
+      });
       expect(await b.store.queue.content(quarantined.id)).toBeNull();
     });
   });
@@ -633,9 +678,12 @@ export function describeStore(
     test('finds the earliest over all lanes of a route', async () => {
       const { accept, store, clock } = await bench();
       await accept({ record: { priority: 'bulk' } });
+      await accept({ record: { priority: 'critical' }, delivery: { route: 'postmark' } });
       await clock.advance(5);
       await accept({ record: { priority: 'critical' } });
-      expect((await store.queue.nextDue()).routes).toEqual(new Map([['ses', START_MS]]));
+      await accept({ record: { priority: 'bulk' }, delivery: { route: 'postmark' } });
+      const { routes } = await store.queue.nextDue();
+      expect([routes.get('ses'), routes.get('postmark'), routes.size]).toEqual([START_MS, START_MS, 2]);
     });
 
     test('counts interrupted deliveries among what is due', async () => {
@@ -666,6 +714,13 @@ export function describeStore(
       expect(await routeOf(elsewhere.id)).toBe('postmark');
       expect(await b.store.queue.reroute(['other', 'postmark'])).toBe(0);
       expect((await b.claim(10, 'postmark')).map((lease) => lease.messageId)).toContain(queued.id);
+    });
+
+    test('leaves alone what is in work on a route that stands, though it is not its first', async () => {
+      const { accept, claimOne, store } = await bench();
+      await accept({ delivery: { route: 'postmark' } });
+      await claimOne('postmark');
+      expect(await store.queue.reroute(['ses', 'postmark'])).toBe(0);
     });
 
     test('moves quarantined and interrupted deliveries and those in work, and none that are done', async () => {
@@ -855,12 +910,22 @@ export function describeStore(
     });
 
     test('filters events by type, tag, state, recipient and time, alone and together', async () => {
-      const { store, accept, clock, claimOne, deliver, settle } = await bench();
+      const { store, ids, accept, clock, claimOne, deliver, settle } = await bench();
       await accept({ recipients: ['ann@example.net'] });
       await deliver(await claimOne());
       await clock.advance(1000);
       await accept({ record: { tag: 'news' }, recipients: ['bob@example.net'] });
       await settle(await claimOne(), REJECTED, { state: 'bounced' });
+      await store.intake.reject({
+        id: ids.message(),
+        at: clock.now(),
+        headerMessageId: null,
+        tag: null,
+        credential: null,
+        rule: null,
+        recipients: [address('bob@example.net')],
+        refusal: refuse(550, '5.6.0', 'no From header'),
+      });
 
       const list = async (filter: Omit<Parameters<Store['history']['events']>[0], 'limit'>): Promise<number[]> =>
         (await store.history.events({ limit: 10, ...filter })).map((event) => event.data.seq);
@@ -870,7 +935,10 @@ export function describeStore(
       expect(await list({ state: 'queued' })).toEqual([1, 3]);
       expect(await list({ state: 'bounced' })).toEqual([4]);
       expect(await list({ recipient: 'ANN@example.net' })).toEqual([1, 2]);
-      expect(await list({ sinceMs: START_MS + 1000 })).toEqual([3, 4]);
+      expect(await list({ state: 'rejected' })).toEqual([5]);
+      expect(await list({ recipient: 'bob@example.net' })).toEqual([3, 4, 5]);
+      expect(await list({ recipient: 'bob@example.net', types: ['message.bounced'] })).toEqual([4]);
+      expect(await list({ sinceMs: START_MS + 1000 })).toEqual([3, 4, 5]);
       expect(await list({ sinceMs: START_MS + 1001 })).toEqual([]);
       expect(await list({ tag: 'news', types: ['message.accepted'], afterSeq: 2 })).toEqual([3]);
       expect(await list({ recipient: 'bob@example.net', state: 'bounced', tag: 'news' })).toEqual([4]);
@@ -972,6 +1040,7 @@ export function describeStore(
       for (const lease of await claim()) await deliver(lease);
       const waiting = await accept();
 
+      expect(await store.upkeep.dropHistory(START_MS, 100)).toBe(0);
       const before = START_MS + 1;
       let rounds = 0;
       while ((await store.upkeep.dropHistory(before, 2)) > 0) rounds++;
@@ -1026,7 +1095,9 @@ export function describeStore(
       const told: RelayEvent[] = [];
       store.feed.onEvents((events) => told.push(...events));
       const message = newMessage(ids, clock.now());
-      const twin = { ...newMessage(ids, clock.now()), deliveries: message.deliveries };
+      // The second of its deliveries has an id that is taken.
+      const other = newMessage(ids, clock.now());
+      const twin = { ...other, deliveries: [...other.deliveries, ...message.deliveries] };
       const results = await Promise.allSettled([message, twin].map((one) => store.intake.accept(one)));
       expect(results.map((result) => result.status)).toEqual(['fulfilled', 'rejected']);
       expect(told.map((event) => [event.data.message?.id, event.data.seq])).toEqual([[message.record.id, 1]]);

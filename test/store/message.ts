@@ -10,6 +10,7 @@ export interface MessageWishes {
   readonly delivery?: Partial<Omit<NewDelivery, 'id' | 'recipient'>>;
   readonly content?: Uint8Array;
   readonly idempotencyKey?: string;
+  readonly leaseMs?: number;
 }
 
 /** A message to ann@example.net over route `ses`, due within 15 minutes; give what the test is about. */
@@ -59,5 +60,6 @@ export function newMessage(ids: Ids, now: number, wishes: MessageWishes = {}): N
       wishes.idempotencyKey === undefined
         ? null
         : { scope: 'keycloak', key: wishes.idempotencyKey, expiresAt: acceptedAt + 86_400_000 },
+    leaseMs: wishes.leaseMs ?? null,
   };
 }

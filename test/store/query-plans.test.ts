@@ -21,6 +21,8 @@ const BOUNDED: readonly { readonly step: RegExp; readonly because: string }[] = 
   { step: /USING (?:COVERING )?INDEX deliveries_suspect/, because: 'as many rows as were in work during a crash' },
   { step: /^SCAN routes$/, because: 'as many rows as routes in use' },
   { step: /^SCAN CONSTANT ROW$/, because: 'one row' },
+  { step: /^SCAN json_each/, because: 'as many rows as event types' },
+  { step: /^SCAN own$/, because: 'the messages of one recipient, when they are not too many' },
 ];
 
 /** The newest or oldest of all come in order of their key: that walk stops at its limit. */

@@ -8,13 +8,18 @@ import type Database from 'better-sqlite3';
 import { addressKey } from '../../core/address.ts';
 import { acceptedEvent, type EventMessage } from '../../core/event.ts';
 import type { MessageId } from '../../core/ids.ts';
-import type { IdempotencyClaim, RejectedMessage } from '../store.ts';
+import type { MessageRecord, NewDelivery } from '../../core/message.ts';
+import type { IdempotencyClaim, Lease, RejectedMessage } from '../store.ts';
 import type { WriterCalls } from './calls.ts';
 import type { EventLog } from './event-log.ts';
 import { createMessageInsert, laneOf } from './message-row.ts';
 
 /** Makes `accept` and `reject` over `db`. */
-export function createAccept(db: Database.Database, events: EventLog): Pick<WriterCalls, 'accept' | 'reject'> {
+export function createAccept(
+  db: Database.Database,
+  events: EventLog,
+  nextToken: () => number,
+): Pick<WriterCalls, 'accept' | 'reject'> {
   const claimKey = db.prepare<[string, string, MessageId, number, number]>(`
     INSERT INTO idempotency (scope, key, message_id, expires_at) VALUES (?, ?, ?, ?)
     ON CONFLICT (scope, key) DO UPDATE SET message_id = excluded.message_id, expires_at = excluded.expires_at
@@ -25,9 +30,9 @@ export function createAccept(db: Database.Database, events: EventLog): Pick<Writ
   const insertMessage = createMessageInsert(db);
   const insertContent = db.prepare<[number, Uint8Array]>('INSERT INTO contents (mid, bytes) VALUES (?, ?)');
   const insertDelivery = db.prepare<(string | number | null)[]>(`
-    INSERT INTO deliveries (id, mid, recipient, recipient_key, dsn, state, rule, rule_reason, via, route, priority, due_at,
-      deadline, updated_at)
-    VALUES (?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?)`);
+    INSERT INTO deliveries (id, mid, recipient, recipient_key, dsn, rule, rule_reason, via, route, priority, deadline,
+      updated_at, state, due_at, lease_until, lease_token, leased_at)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
 
   /** The message that owns the key already, or null when it is now `messageId`'s. */
   function ownerOf(claim: IdempotencyClaim, messageId: MessageId, now: number): MessageId | null {
@@ -36,13 +41,18 @@ export function createAccept(db: Database.Database, events: EventLog): Pick<Writ
   }
 
   return {
-    accept({ record, deliveries, idempotency }, content) {
+    accept({ record, deliveries, idempotency, leaseMs }, content) {
       if (idempotency !== null) {
         const owner = ownerOf(idempotency, record.id, record.acceptedAt);
         if (owner !== null) return { kind: 'duplicate', messageId: owner };
       }
       const mid = insertMessage(record);
       insertContent.run(mid, content);
+      const [only] = deliveries;
+      const lease =
+        leaseMs !== null && deliveries.length === 1 && only !== undefined
+          ? firstLease(record, only, nextToken(), leaseMs)
+          : null;
       for (const delivery of deliveries) {
         const recipientKey = addressKey(delivery.recipient);
         insertDelivery.run(
@@ -56,13 +66,17 @@ export function createAccept(db: Database.Database, events: EventLog): Pick<Writ
           JSON.stringify(delivery.via),
           delivery.route,
           laneOf(record.priority),
-          record.acceptedAt,
           record.deadline,
           record.acceptedAt,
+          lease === null ? 'queued' : 'sending',
+          lease === null ? record.acceptedAt : null,
+          lease?.leaseUntil ?? null,
+          lease?.token ?? null,
+          lease === null ? null : record.acceptedAt,
         );
         events.append('message.accepted', record.acceptedAt, acceptedEvent(record, delivery), recipientKey);
       }
-      return { kind: 'accepted' };
+      return { kind: 'accepted', lease };
     },
 
     reject(rejected) {
@@ -80,6 +94,31 @@ export function createAccept(db: Database.Database, events: EventLog): Pick<Writ
       if (rejected.recipients.length === 0) events.append('message.rejected', rejected.at, data, null);
       return null;
     },
+  };
+}
+
+/** The lease under which a delivery begins life: what a claim at once after the acceptance would give. */
+function firstLease(record: MessageRecord, delivery: NewDelivery, token: number, leaseMs: number): Lease {
+  return {
+    deliveryId: delivery.id,
+    messageId: record.id,
+    token,
+    leaseUntil: record.acceptedAt + leaseMs,
+    route: delivery.route,
+    via: delivery.via,
+    recipient: delivery.recipient,
+    mailFrom: record.mailFrom,
+    dsn: record.dsn,
+    recipientDsn: delivery.dsn,
+    smtpUtf8: record.smtpUtf8,
+    eightBit: record.eightBit,
+    priority: record.priority,
+    tag: record.tag,
+    attempts: 0,
+    crashes: 0,
+    acceptedAt: record.acceptedAt,
+    dueAt: record.acceptedAt,
+    deadline: record.deadline,
   };
 }
 

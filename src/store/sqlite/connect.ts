@@ -17,7 +17,7 @@ export const MEMORY = ':memory:';
 
 /** How long a connection waits for another process before it gives up, in milliseconds. */
 export const BUSY_MS = 5000;
-const PAGE_BYTES = 16384;
+const PAGE_BYTES = 4096;
 const CACHE_KIB = 32_768;
 /** After a checkpoint the log's file is cut to this when it starts over. */
 const WAL_KEPT_BYTES = 16 * 1024 * 1024;

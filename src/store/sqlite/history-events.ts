@@ -103,7 +103,7 @@ function createSeqList(db: Database.Database): (filter: EventFilter) => readonly
       const ofDeliveries = prepared(`
         SELECT e.seq FROM (
           SELECT DISTINCT mid FROM deliveries INDEXED BY deliveries_recipient WHERE recipient_key = ?
-        ) d CROSS JOIN messages m ON m.mid = d.mid CROSS JOIN events e INDEXED BY events_message ON e.message_id = m.id
+        ) own CROSS JOIN messages m ON m.mid = own.mid CROSS JOIN events e INDEXED BY events_message ON e.message_id = m.id
         WHERE e.type IN (SELECT value FROM json_each(?)) AND ${conditions}`);
       const ofRejections = prepared(
         `SELECT e.seq FROM events e INDEXED BY events_rejected WHERE e.type = 'message.rejected' AND ${conditions}`,

@@ -43,8 +43,14 @@ interface ClaimRow {
 
 type LeaseCalls = Pick<WriterCalls, 'claim' | 'renew' | 'settle' | 'release'>;
 
-/** Makes the calls around a lease; tokens are of `epoch()`. */
-export function createLeases(db: Database.Database, move: Mover, epoch: () => number): LeaseCalls {
+/** Gives the next lease token of `epoch()`: larger than every one before, in this opening and in all earlier ones. */
+export function createTokens(epoch: () => number): () => number {
+  let leases = 0;
+  return () => epoch() * LEASES_PER_EPOCH + ++leases;
+}
+
+/** Makes the calls around a lease. */
+export function createLeases(db: Database.Database, move: Mover, nextToken: () => number): LeaseCalls {
   const dueClean = selectDue(db, 'deliveries_due', 'd.crashes = 0');
   const dueSuspect = selectDue(db, 'deliveries_suspect', 'd.crashes > 0');
   const suspectInWork = db
@@ -64,7 +70,6 @@ export function createLeases(db: Database.Database, move: Mover, epoch: () => nu
   const held = db.prepare<[DeliveryId, number], DeliveryRow>(
     selectDelivery('sqlite_autoindex_deliveries_1', `d.id = +? AND d.lease_token = +? AND d.state = 'sending'`),
   );
-  let leases = 0;
 
   /** Due deliveries of one lane, longest due first; at most one suspect, and none while another is in work. */
   function dueInLane(request: ClaimRequest, lane: number, limit: number, now: number, suspects: boolean): ClaimRow[] {
@@ -84,7 +89,7 @@ export function createLeases(db: Database.Database, move: Mover, epoch: () => nu
         for (let lane = 0; lane < PRIORITIES.length && left > 0; lane++) {
           for (const row of dueInLane(request, lane, left, now, suspects)) {
             if (row.crashes > 0) suspects = false;
-            const token = epoch() * LEASES_PER_EPOCH + ++leases;
+            const token = nextToken();
             lease.run(leaseUntil, token, now, now, row.did);
             claimed.push(leaseOf(row, token, leaseUntil));
             left--;

@@ -13,7 +13,7 @@ import type { CheckpointMode, Procedures, WalState, WriterCalls } from './calls.
 import { createNextDue } from './due.ts';
 import type { EventLog } from './event-log.ts';
 import { createExpire } from './expire.ts';
-import { createLeases } from './lease.ts';
+import { createLeases, createTokens } from './lease.ts';
 import { createMover } from './moves.ts';
 import { createOperate } from './operate.ts';
 import { beginEpoch, createReclaim } from './reclaim.ts';
@@ -30,9 +30,10 @@ export function createWriter(
   dropContentWhenSettled: boolean,
 ): Procedures<WriterCalls> {
   const move = createMover(db, events, dropContentWhenSettled);
-  const { accept, reject } = createAccept(db, events);
   let epoch = 0;
-  const { claim, renew, settle, release } = createLeases(db, move, () => epoch);
+  const nextToken = createTokens(() => epoch);
+  const { accept, reject } = createAccept(db, events, nextToken);
+  const { claim, renew, settle, release } = createLeases(db, move, nextToken);
   const { retryNow, cancel } = createOperate(db, move);
   const { dropContent, dropHistory } = createUpkeep(db);
   const content = createContentRead(db);
