@@ -212,7 +212,7 @@ async function start(
         const { config: next, warnings } = readConfig(options.configFile, env);
         const fixed = compareForReload(settings.config, next);
         if (fixed.length > 0) {
-          throw new RelayError(`these changes need a restart: ${fixed.join('; ')}`, {
+          throw new RelayError(fixed.join('; '), {
             code: 'config',
             op: 'app.reload',
             hint: 'Restart the relay, or put the old values back.',

@@ -73,9 +73,9 @@ function scanLines(bytes: Uint8Array): LineScan {
     highBits |= octet;
     if (octet > CR) continue;
     if (octet === 0) return lineFault('NUL octet in the message');
-    if (octet === LF) return lineFault('bare LF in the message (a line ends in CR LF)');
+    if (octet === LF) return lineFault('bare LF in the message (lines must end in CRLF; with curl: --crlf)');
     if (octet !== CR) continue;
-    if (bytes[i + 1] !== LF) return lineFault('bare CR in the message (a line ends in CR LF)');
+    if (bytes[i + 1] !== LF) return lineFault('bare CR in the message (lines must end in CRLF; with curl: --crlf)');
     if (i - lineStart > MAX_LINE_OCTETS) return lineFault(LONG_LINE);
     i++;
     lineStart = i + 1;

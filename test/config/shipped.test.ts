@@ -45,6 +45,7 @@ test('the example for production loads with its variables and secret files, and 
   const file = path.join(folder.path, 'relay.yaml');
   copyFileSync(path.join(shipped, 'production.example.yaml'), file);
   folder.write('secrets/shop.scrypt', `${await hashPassword('shop password')}\n`);
+  folder.write('secrets/keycloak.scrypt', `${await hashPassword('keycloak password')}\n`);
   folder.write('secrets/ses-password', 'ses password\n');
   const result = loadConfig(file, { SES_USER: 'AKIA', POSTMARK_TOKEN: 'pm-token', OPS_TOKEN_HASH: 'c'.repeat(64) });
   const config = configOf(result);
@@ -64,12 +65,13 @@ test('the example for production names everything that it needs when it is not t
     'SES_USER',
     'POSTMARK_TOKEN',
     'OPS_TOKEN_HASH',
+    './secrets/keycloak.scrypt',
     './secrets/shop.scrypt',
     './secrets/ses-password',
   ]) {
     expect(text).toContain(needed);
   }
-  expect(result.findings).toHaveLength(6);
+  expect(result.findings).toHaveLength(7);
 });
 
 test('every shipped config has comments that a person can read in a terminal', () => {

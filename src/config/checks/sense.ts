@@ -7,6 +7,7 @@ import type { Reader, Report } from './reader.ts';
 
 export function checkSense(reader: Reader, source: Source, report: Report): void {
   checkCoverage(reader, source, report);
+  checkFailover(reader, report);
   checkSubmitters(reader, report);
   checkSenders(reader, source, report);
 }
@@ -24,6 +25,16 @@ function checkCoverage(reader: Reader, source: Source, report: Report): void {
   for (const rule of catchAll === -1 ? [] : rules.slice(catchAll + 1)) {
     const before = source.written([...(rules[catchAll] ?? []), 'name']) ?? '?';
     report.warning(rule, `this rule is never asked: ${quoted(before)} before it matches everything`, 'move it up');
+  }
+}
+
+/** Several routes in `via` are kept, yet only the first that may carry a message is used so far. */
+function checkFailover(reader: Reader, report: Report): void {
+  for (const rule of reader.entries(['rules'])) {
+    const [, second] = reader.texts([...rule, 'via']);
+    if (second === undefined) continue;
+    const message = 'only the first route that may carry the message is used: fail-over is not available yet';
+    report.warning(second.path, message, 'expect deferrals, not a second route, while the first is down');
   }
 }
 
