@@ -36,7 +36,7 @@ import { createMetrics } from './telemetry/metrics.ts';
 import { createPinoLog, type PinoLog } from './telemetry/pino-log.ts';
 import { VERSION } from './version.ts';
 
-const CONTENT_CACHE_BYTES = 64 * 1024 * 1024;
+const CONTENT_CACHE_BYTES = 16 * 1024 * 1024;
 
 export interface RelayOptions {
   readonly configFile: string;
