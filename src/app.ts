@@ -2,7 +2,8 @@
  * The composition root: opens what is concrete, hands each room its slice, starts in order, stops in reverse.
  *
  *   start   config -> log -> keys -> store -> queue -> http -> smtp listeners
- *   stop    smtp listeners (messages under way get their answer) -> queue (attempts past their dot finish) -> http -> store -> log
+ *   stop    smtp listeners (messages under way get their answer) -> upkeep -> queue (attempts past their dot finish) -> http ->
+ *           store -> log
  *
  * Nothing else opens a store, a transport or a listener. The process's own end (signals, exit codes) is `main.ts`'s.
  */
@@ -10,16 +11,19 @@ import { chmod, mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { createHttpServer } from './api/server.ts';
 import { logEvent } from './app/event-log.ts';
-import { createLanes, type Lanes } from './app/lanes.ts';
 import { checkReadiness } from './app/readiness.ts';
 import { makeSandboxKeys } from './app/sandbox-keys.ts';
 import { loadTls } from './app/tls.ts';
+import { createUndo, type Undo } from './app/undo.ts';
 import { startUpkeep } from './app/upkeep.ts';
+import { createWays, type Ways } from './app/ways.ts';
 import { type Finding, formatFindings } from './config/finding.ts';
 import { type ConfigResult, loadConfig } from './config/load.ts';
 import { compareForReload } from './config/reload.ts';
 import type { Config } from './config/types.ts';
 import { RelayError } from './core/errors.ts';
+import { isFinal } from './core/delivery.ts';
+import type { RelayEvent } from './core/event.ts';
 import { createIds } from './core/ids.ts';
 import type { Clock } from './core/time.ts';
 import { createIntake } from './intake/accept.ts';
@@ -49,10 +53,12 @@ export interface Relay {
   readonly smtp: readonly { readonly host: string; readonly port: number; readonly tls: string }[];
   readonly http: { readonly host: string; readonly port: number };
   /** Reads the config again: all of it applies, or none of it, and then the log says why. */
-  reload(): Promise<'reloaded' | 'refused'>;
+  reload(): Promise<ReloadResult>;
   /** Takes no new mail, finishes what was begun, and closes everything. */
   stop(): Promise<void>;
 }
+
+type ReloadResult = 'reloaded' | 'refused';
 
 type ValidConfig = Extract<ConfigResult, { kind: 'config' }>;
 
@@ -68,11 +74,11 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   const { config, warnings } = readConfig(options.configFile, options.env);
   const pinoLog = createPinoLog(config.log);
   logWarnings(pinoLog.log, warnings);
-  const undo: (() => Promise<void>)[] = [pinoLog.stop];
+  const undo = createUndo();
   try {
     return await start(config, options, pinoLog, undo);
   } catch (error) {
-    for (const step of undo.reverse()) await step();
+    await undo.unwind().finally(() => pinoLog.stop());
     throw error;
   }
 }
@@ -80,8 +86,8 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
 async function start(
   config: Config,
   options: RelayOptions,
-  { log, reopen: reopenLog }: PinoLog,
-  undo: (() => Promise<void>)[],
+  { log, reopen: reopenLog, stop: stopLog }: PinoLog,
+  undo: Undo,
 ): Promise<Relay> {
   const { clock, env } = options;
   await mkdir(config.dataDir, { recursive: true });
@@ -90,6 +96,7 @@ async function start(
   let settings: Settings = { config, signer: await createSigner(config.senders), smtp: createSmtpSettings(config) };
   const tls = await loadTls(config, clock);
   let stopping = false;
+  let reloading: Promise<ReloadResult> = Promise.resolve('reloaded');
 
   const ids = createIds(clock);
   const store = await openSqliteStore({
@@ -108,10 +115,17 @@ async function start(
   });
   undo.push(async () => metrics.stop());
   store.health.onCommit((commit) => metrics.commit(commit));
+  const contents = createContentCache(CONTENT_CACHE_BYTES);
+  const forgetWhenFinal = ({ data: { message, delivery } }: RelayEvent): void => {
+    if (message !== undefined && delivery?.id != null && delivery.state !== 'rejected' && isFinal(delivery.state)) {
+      contents.settled(message.id);
+    }
+  };
   store.feed.onEvents((events) => {
     for (const event of events) {
       logEvent(log, event);
       metrics.settled(event);
+      forgetWhenFinal(event);
     }
   });
   store.health.onChange(({ accepting, reason }) => {
@@ -119,22 +133,32 @@ async function start(
     else log.error({ event: 'store.unwell', reason }, 'no mail is taken until this is mended');
   });
 
-  let lanes: Lanes = createLanes(config, { clock, log }, null);
-  const contents = createContentCache(CONTENT_CACHE_BYTES);
+  let ways: Ways = createWays(config, { clock, log }, null);
   const scheduler = createScheduler(
     {
       store: store.queue,
       clock,
       log,
       retry: () => settings.config.retry,
-      cachedContent: (id) => contents.take(id),
+      cachedContent: (id) => contents.get(id),
       onSettled: (lease, outcome) => metrics.attempt(lease.route, outcome),
+      onRetired: (transport) => void transport.stop(),
     },
-    lanes.byRoute,
+    ways.byRoute,
   );
+  const http = createHttpServer({
+    config: config.http,
+    hostname: config.hostname,
+    ready: () =>
+      checkReadiness({ health: store.health, queue: store.queue, scheduler, clock, stopping: () => stopping }),
+    metrics,
+    log,
+    clock,
+  });
+  undo.push(() => http.stop());
   undo.push(async () => {
     await scheduler.stop();
-    await Promise.all([...lanes.byRoute.values()].map((lane) => lane.transport.stop()));
+    await Promise.all([...ways.byRoute.values()].map((way) => way.transport.stop()));
   });
   await scheduler.start();
   store.health.onOutsideChange(() => scheduler.wakeAll());
@@ -154,27 +178,17 @@ async function start(
     ids,
     clock,
     log,
+    contents,
     headStart: (route) => scheduler.headStart(route),
-    onAccepted({ record, deliveries, content }, started) {
+    onAccepted({ record, deliveries }, started) {
       metrics.accepted(record.tag);
-      contents.put(record.id, content, deliveries.length);
       if (started) return;
       for (const delivery of deliveries) scheduler.wake(delivery.route, record.acceptedAt, record.deadline);
     },
     onRejected: (refusal) => metrics.rejected(refusal),
   });
 
-  const http = createHttpServer({
-    config: config.http,
-    hostname: config.hostname,
-    ready: () =>
-      checkReadiness({ health: store.health, queue: store.queue, scheduler, clock, stopping: () => stopping }),
-    metrics,
-    log,
-    clock,
-  });
   const httpAddress = await http.start();
-  undo.push(() => http.stop());
   log.info({ event: 'http.listening', ...httpAddress }, 'HTTP is open');
 
   const credentials = createCredentialCheck({ credentials: () => settings.config.credentials, clock, log });
@@ -193,7 +207,7 @@ async function start(
       metrics: {
         connection: (name, kind) => metrics.smtpConnection(name, kind),
         authFailure: (reason) => metrics.smtpAuthFailure(reason),
-        refused() {},
+        refused: (reason) => metrics.smtpRefused(reason),
       },
     });
     await open.start();
@@ -207,44 +221,58 @@ async function start(
     config,
     smtp: listeners.map((open, index) => ({ ...open.address, tls: config.smtp.listeners[index]?.tls ?? 'none' })),
     http: httpAddress,
-    async reload() {
-      try {
-        const { config: next, warnings } = readConfig(options.configFile, env);
-        const fixed = compareForReload(settings.config, next);
-        if (fixed.length > 0) {
-          throw new RelayError(fixed.join('; '), {
-            code: 'config',
-            op: 'app.reload',
-            hint: 'Restart the relay, or put the old values back.',
-          });
-        }
-        const nextTls = await loadTls(next, clock);
-        settings = { config: next, signer: await createSigner(next.senders), smtp: createSmtpSettings(next) };
-        lanes = createLanes(next, { clock, log }, lanes);
-        for (const unused of scheduler.setLanes(lanes.byRoute)) void unused.stop();
-        metrics.setNames({ tags: next.tags.keys(), routes: next.routes.keys() });
-        if (nextTls !== null) for (const open of listeners) open.updateTls(nextTls);
-        reopenLog();
-        logWarnings(log, warnings);
-        log.info({ event: 'config.reloaded', config: next.file }, 'config reloaded');
-        return 'reloaded';
-      } catch (error) {
-        if (!(error instanceof RelayError)) throw error;
-        log.error(
-          { event: 'config.refused', reason: error.message, hint: error.hint },
-          'config not reloaded: nothing changed',
-        );
-        return 'refused';
-      }
+    reload() {
+      // One after the other: the file as it is last wins.
+      const result = reloading.then(reloadOnce);
+      reloading = result.catch(() => 'refused');
+      return result;
     },
     async stop() {
       stopping = true;
       log.info({ event: 'relay.stopping' }, 'stopping');
-      await Promise.all(listeners.map((open) => open.stop()));
-      log.info({ event: 'relay.stopped' }, 'stopped');
-      for (const step of undo.reverse()) await step();
+      try {
+        await Promise.all(listeners.map((open) => open.stop()));
+        await undo.unwind();
+      } finally {
+        log.info({ event: 'relay.stopped' }, 'stopped');
+        await stopLog();
+      }
     },
   };
+
+  /** Everything that can fail comes first; then all of it is put in place. */
+  async function reloadOnce(): Promise<ReloadResult> {
+    try {
+      const { config: next, warnings } = readConfig(options.configFile, env);
+      const fixed = compareForReload(settings.config, next);
+      if (fixed.length > 0) {
+        throw new RelayError(fixed.join('; '), {
+          code: 'config',
+          op: 'app.reload',
+          hint: 'Restart the relay, or put the old values back.',
+        });
+      }
+      const nextTls = await loadTls(next, clock);
+      const signer = await createSigner(next.senders);
+      const nextWays = createWays(next, { clock, log }, ways);
+      settings = { config: next, signer, smtp: createSmtpSettings(next) };
+      ways = nextWays;
+      scheduler.setLanes(ways.byRoute);
+      metrics.setNames({ tags: next.tags.keys(), routes: next.routes.keys() });
+      if (nextTls !== null) for (const open of listeners) open.updateTls(nextTls);
+      reopenLog();
+      logWarnings(log, warnings);
+      log.info({ event: 'config.reloaded', config: next.file }, 'config reloaded');
+      return 'reloaded';
+    } catch (error) {
+      if (!(error instanceof RelayError)) throw error;
+      log.error(
+        { event: 'config.refused', reason: error.message, hint: error.hint },
+        'config not reloaded: nothing changed',
+      );
+      return 'refused';
+    }
+  }
 }
 
 function readConfig(file: string, env: RelayOptions['env']): ValidConfig {

@@ -4,29 +4,19 @@
  * The Host check keeps a web page from reaching a loopback listener through a name that its owner pointed at 127.0.0.1
  * (DNS rebinding): the browser sends that name along.
  */
-import { BlockList, isIP } from 'node:net';
+import { isLoopback } from '../config/network.ts';
 
-const LOOPBACK = new BlockList();
-LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
-LOOPBACK.addAddress('::1', 'ipv6');
-LOOPBACK.addSubnet('::ffff:127.0.0.0', 104, 'ipv6');
+export { isLoopback };
 
 /** What a proxy adds: the client behind it is not on this machine, whatever the socket says. */
 const PROXY_HEADERS = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via'] as const;
 
-/** True for an address, or `localhost`, that only this machine can reach. */
-export function isLoopback(host: string): boolean {
-  const bare = host.replace(/^\[(.*)\]$/, '$1');
-  const family = isIP(bare);
-  if (family === 0) return bare.toLowerCase() === 'localhost';
-  return LOOPBACK.check(bare, family === 4 ? 'ipv4' : 'ipv6');
-}
-
 /** True when the Host header names this machine or `hostname`. An absent one (HTTP/1.0) is no browser's. */
 export function isOwnHost(header: string | undefined, hostname: string): boolean {
   if (header === undefined) return true;
-  const name = /^(\[[0-9a-f:.]+\]|[^:[\]]+)(?::\d{1,5})?$/i.exec(header)?.[1]?.toLowerCase();
-  return name !== undefined && (name === hostname.toLowerCase() || isLoopback(name));
+  const [, address, name] = /^(?:\[([0-9a-f:.]+)\]|([^:[\]]+))(?::\d{1,5})?$/i.exec(header) ?? [];
+  if (address !== undefined) return isLoopback(address);
+  return name !== undefined && (name.toLowerCase() === hostname.toLowerCase() || isLoopback(name));
 }
 
 /** True when a request comes from this machine itself, and not through a proxy on it. */

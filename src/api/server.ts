@@ -10,12 +10,13 @@
  */
 import { randomBytes } from 'node:crypto';
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { isLoopback } from '../config/network.ts';
 import type { HttpConfig } from '../config/types.ts';
 import { errorCode, errorText, RelayError } from '../core/errors.ts';
 import type { Clock } from '../core/time.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { isFromThisMachine, isLoopback, isOwnHost } from './loopback.ts';
+import { isFromThisMachine, isOwnHost } from './loopback.ts';
 import { problem, PROBLEM_CONTENT_TYPE, type ProblemCode } from './problem.ts';
 import { addOperations, type Readiness } from './routes/operations.ts';
 import { createTokenCheck } from './tokens.ts';

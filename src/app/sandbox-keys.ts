@@ -3,7 +3,8 @@
  * that a newcomer sees signed mail at once. Where mail leaves the machine, a missing key stays an error: a key that no DNS
  * record names would only make signatures that fail.
  */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { link, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Config } from '../config/types.ts';
 import { errorCode, RelayError } from '../core/errors.ts';
@@ -26,14 +27,15 @@ export async function makeSandboxKeys(config: Config, log: Log): Promise<void> {
   }
 }
 
-/** True when the file was not there and now is. */
+/** True when the file was not there and now is: whole or not at all, and never in the place of an existing one. */
 async function writeNew(file: string, algorithm: 'rsa' | 'ed25519'): Promise<boolean> {
+  if (existsSync(file)) return false;
+  const draft = `${file}.new`;
   try {
     await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
-    // Reserve the name first: an existing key is never overwritten, and RSA takes a moment to make.
-    await writeFile(file, '', { mode: 0o600, flag: 'wx' });
     const { privatePem } = await generateDkimKey({ algorithm });
-    await writeFile(file, privatePem, { mode: 0o600 });
+    await writeFile(draft, privatePem, { mode: 0o600, flush: true });
+    await link(draft, file);
     return true;
   } catch (error) {
     if (errorCode(error) === 'EEXIST') return false;
@@ -43,5 +45,7 @@ async function writeNew(file: string, algorithm: 'rsa' | 'ed25519'): Promise<boo
       hint: 'Check that its folder can be written to.',
       cause: error,
     });
+  } finally {
+    await rm(draft, { force: true });
   }
 }

@@ -1,11 +1,12 @@
 /** What `check` asks of files and folders: are they there, may we use them, and may others read what is secret. */
 import { X509Certificate, createPrivateKey } from 'node:crypto';
-import { constants } from 'node:fs';
+import { constants, existsSync } from 'node:fs';
 import { access, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { errorCode, errorText } from '../core/errors.ts';
+import { errorCode } from '../core/errors.ts';
 import type { CheckResult } from './check.ts';
 import { dateTime, span } from './format.ts';
+import { fileTrouble } from './plain-words.ts';
 
 const OTHERS_MAY_READ = 0o077;
 const EXPIRY_WARNING_MS = 14 * 86_400_000;
@@ -30,6 +31,12 @@ export async function checkCertificate(
   now: number,
 ): Promise<readonly CheckResult[]> {
   const about = 'tls';
+  const absent = [tls.cert, tls.key].filter((file) => !existsSync(file));
+  if (absent.length > 0) {
+    const hint =
+      'smtp.tls.cert and smtp.tls.key name PEM files; without `smtp.tls` the relay makes a certificate itself.';
+    return absent.map((file) => ({ level: 'error', about, message: `${file}: there is no such file`, hint }));
+  }
   try {
     const certificate = new X509Certificate(await readFile(tls.cert));
     const key = createPrivateKey(await readFile(tls.key));
@@ -42,7 +49,7 @@ export async function checkCertificate(
     const until = Date.parse(certificate.validTo);
     return [inTime(tls.cert, from, until, now), ...others];
   } catch (error) {
-    const message = `the certificate cannot be used: ${errorText(error)}`;
+    const message = `the certificate cannot be used: ${fileTrouble(error)}`;
     return [{ level: 'error', about, message, hint: 'smtp.tls.cert and smtp.tls.key name PEM files.' }];
   }
 }

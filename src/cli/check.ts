@@ -18,7 +18,7 @@ import { clean } from './clean.ts';
 import { databaseFile, openHistory } from './database.ts';
 import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
 import { createPaint } from './paint.ts';
-import { configFile } from './settings.ts';
+import { missingConfig, namedConfig, shellWord } from './settings.ts';
 
 /** What one check found. `hint` may be empty. */
 export interface CheckResult {
@@ -36,7 +36,7 @@ export function checkCommand(program: Command, io: CliIo): void {
     .description('tell whether config, keys and files are in order; changes nothing')
     .action(async (_options: unknown, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
-      const results = await runChecks(io, configFile(io, options));
+      const results = await runChecks(io, namedConfig(io, options));
       if (results.some(({ level }) => level === 'error')) io.exit.code = 1;
       if (wantsJson(io, options)) {
         await io.stdout.write(results.map((result) => `${jsonLine(result)}\n`).join(''));
@@ -45,6 +45,8 @@ export function checkCommand(program: Command, io: CliIo): void {
 }
 
 async function runChecks(io: CliIo, file: string): Promise<readonly CheckResult[]> {
+  const missing = missingConfig(file);
+  if (missing !== null) return [{ level: 'error', about: 'config', ...missing }];
   const loaded = loadConfig(file, io.env);
   if (loaded.kind === 'invalid') return loaded.findings.map((finding) => ofFinding('error', finding));
   const { config, warnings } = loaded;
@@ -82,6 +84,11 @@ async function checkSigning({ senders, routes }: Config): Promise<readonly Check
       results.push({ level: 'warning', about, message, hint });
       continue;
     }
+    const absent = sender.dkim.filter(({ key }) => !existsSync(key));
+    if (absent.length > 0) {
+      results.push(...absent.map(({ selector, key }) => missingKey(sender.domain, selector, key)));
+      continue;
+    }
     try {
       await createSigner([sender]);
       const selectors = sender.dkim.map(({ selector }) => selector).join(', ');
@@ -93,6 +100,17 @@ async function checkSigning({ senders, routes }: Config): Promise<readonly Check
     for (const { key } of sender.dkim) results.push(...(await checkPrivateFile(about, key)));
   }
   return results;
+}
+
+function missingKey(domain: string, selector: string, file: string): CheckResult {
+  // The name of the file is the only word on what kind of key was meant.
+  const algorithm = /ed25519/i.test(file) ? ' --algorithm ed25519' : '';
+  return {
+    level: 'error',
+    about: 'dkim',
+    message: `the key of ${domain}, selector ${selector}, is missing: ${file}`,
+    hint: `Make it with: leadpush-relay dkim generate --domain ${domain} --selector ${selector}${algorithm} --out ${shellWord(file)}`,
+  };
 }
 
 /** Whether the database can be read by this program: not damaged, not of a newer version. */

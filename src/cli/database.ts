@@ -1,20 +1,20 @@
 /**
  * The way of commands to the relay's database: reading beside a running relay, and an operator's few writes.
  *
- * The folder comes from the config, or from `--data` where the config cannot be read just now (an environment variable
- * that only the service has, a half-edited file): looking up what happened to a mail must not depend on that.
+ * The folder is the one that the config names, or that of `--data`. The rest of the config does not matter (an environment
+ * variable that only the service has, a half-edited line): looking up what happened to a mail must not depend on that.
  */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
-import type { Config } from '../config/types.ts';
+import { loadConfig } from '../config/load.ts';
 import { RelayError } from '../core/errors.ts';
 import { sleep } from '../core/time.ts';
 import { openSqliteOperator, type SqliteOperator } from '../store/sqlite/open-operator.ts';
 import { openSqliteReader } from '../store/sqlite/open-reader.ts';
 import type { HistoryStore } from '../store/store.ts';
 import type { CliIo, GlobalOptions } from './io.ts';
-import { loadSettings } from './settings.ts';
+import { configFile, dataFolder } from './settings.ts';
 
 export interface DatabaseOptions extends GlobalOptions {
   readonly data?: string;
@@ -27,8 +27,6 @@ export interface History {
 
 export interface Database extends History {
   readonly folder: string;
-  /** null when the folder was named by `--data`. */
-  readonly config: Config | null;
 }
 
 const FILE_NAME = 'relay.db';
@@ -45,17 +43,15 @@ export function databaseFile(folder: string): string | null {
   return existsSync(file) ? file : null;
 }
 
-/** The data folder in use, and the config that names it. */
-export function databaseFolder(io: CliIo, options: DatabaseOptions): Pick<Database, 'folder' | 'config'> {
-  if (options.data !== undefined) return { folder: path.resolve(options.data), config: null };
-  const config = loadSettings(io, options);
-  return { folder: config.dataDir, config };
+/** The data folder in use. */
+export function databaseFolder(io: CliIo, options: DatabaseOptions): string {
+  return options.data === undefined ? dataFolder(io, options) : path.resolve(options.data);
 }
 
 /** Opens the database for reading; rejects with a `RelayError` (`store-open`) when there is none or it cannot be read. */
 export async function openDatabase(io: CliIo, options: DatabaseOptions): Promise<Database> {
-  const place = databaseFolder(io, options);
-  return { ...place, ...(await openHistory(place.folder)) };
+  const folder = databaseFolder(io, options);
+  return { folder, ...(await openHistory(folder)) };
 }
 
 /** Opens the database in `folder` for reading. */
@@ -66,11 +62,9 @@ export async function openHistory(folder: string): Promise<History> {
 
 /** Opens the database for an operator's writes. */
 export async function openOperator(io: CliIo, options: DatabaseOptions): Promise<SqliteOperator> {
-  const { folder, config } = databaseFolder(io, options);
   return openSqliteOperator({
-    file: existing(folder),
-    // Without the config the relay's own clean-up decides when content goes.
-    dropContentWhenSettled: config?.retention.contentMs === 0,
+    file: existing(databaseFolder(io, options)),
+    dropContentWhenSettled: dropsContentWhenSettled(io, options),
   });
 }
 
@@ -96,10 +90,11 @@ export async function pause(io: CliIo, ms: number): Promise<boolean> {
   }
 }
 
-/** Names of the routes that capture; without a config the one that is called so. */
-export function sandboxRoutes({ config }: Pick<Database, 'config'>): ReadonlySet<string> {
-  if (config === null) return new Set(['sandbox']);
-  return new Set([...config.routes.values()].flatMap((route) => (route.type === 'sandbox' ? [route.name] : [])));
+/** As the config says. Where it cannot be known, the relay's own clean-up decides when content goes. */
+function dropsContentWhenSettled(io: CliIo, options: DatabaseOptions): boolean {
+  if (options.data !== undefined) return false;
+  const loaded = loadConfig(configFile(io, options), io.env);
+  return loaded.kind === 'config' && loaded.config.retention.contentMs === 0;
 }
 
 function existing(folder: string): string {

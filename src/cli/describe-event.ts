@@ -42,7 +42,10 @@ export function describeAttempt(attempt: EventAttempt): string {
 /** Codes and text of the next hop's answer, or what went wrong when there was none. */
 export function answerOf(attempt: EventAttempt): string {
   const codes = [attempt.code, attempt.enhanced].filter((part) => part !== null).join(' ');
-  return shown(`${codes} ${attempt.response}`) || attempt.outcome;
+  const answer = shown(`${codes} ${attempt.response}`) || attempt.outcome;
+  // A reply to AUTH seldom says whose password it is about.
+  const isLogin = attempt.stage === 'auth' && attempt.cause === 'auth' && attempt.code !== null;
+  return isLogin ? `${answer} (the username or password of route ${clean(attempt.route)} was refused)` : answer;
 }
 
 function shown(text: string): string {

@@ -8,10 +8,11 @@ import { chmod, mkdir, open, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { domainToASCII } from 'node:url';
 import { type Command, Option } from 'commander';
-import { errorCode, errorText, RelayError } from '../core/errors.ts';
+import { errorCode, RelayError } from '../core/errors.ts';
 import { type DnsRecord, dnsRecord, generateDkimKey } from '../signing/generate.ts';
 import { jsonLine } from '../telemetry/json-line.ts';
 import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
+import { fileTrouble } from './plain-words.ts';
 import { loadSettings } from './settings.ts';
 
 interface GenerateOptions extends GlobalOptions {
@@ -83,7 +84,7 @@ async function writeNewKey(file: string, pem: string): Promise<void> {
   } catch (error) {
     const exists = errorCode(error) === 'EEXIST';
     throw new RelayError(
-      exists ? `${file} is there already and stays as it is` : `cannot write ${file}: ${errorText(error)}`,
+      exists ? `${file} is there already and stays as it is` : `cannot write ${file}: ${fileTrouble(error)}`,
       {
         code: 'key',
         op: 'cli.dkim-generate',
@@ -128,7 +129,7 @@ async function readKey(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');
   } catch (error) {
-    throw new RelayError(`cannot read ${file}: ${errorText(error)}`, {
+    throw new RelayError(`cannot read ${file}: ${fileTrouble(error)}`, {
       code: 'key',
       op: 'cli.dkim-dns',
       hint: 'Run the command as the user that the relay runs as.',

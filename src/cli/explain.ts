@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { Config } from '../config/types.ts';
 import { type EnvelopeAddress, parseEnvelopeAddress } from '../core/address.ts';
-import { errorText, RelayError } from '../core/errors.ts';
+import { RelayError } from '../core/errors.ts';
 import { type ExplainedRecipient, explain, type Explanation } from '../intake/explain.ts';
 import { parseFrom } from '../mail/from.ts';
 import { parseMessage } from '../mail/parse.ts';
@@ -15,6 +15,7 @@ import { jsonLine } from '../telemetry/json-line.ts';
 import { clean } from './clean.ts';
 import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
 import { createPaint, type Paint } from './paint.ts';
+import { fileTrouble } from './plain-words.ts';
 import { loadSettings } from './settings.ts';
 
 const DEFAULT_TO = 'ann@example.net';
@@ -67,7 +68,7 @@ async function mailBytes(config: Config, file: string | undefined, options: Expl
     const lines = extra.map((line) => `${line}\r\n`).join('');
     return Buffer.from(lines + text.replace(/\r?\n/g, '\r\n'), 'latin1');
   } catch (error) {
-    throw usage(`cannot read ${file}: ${errorText(error)}`);
+    throw usage(`cannot read ${file}: ${fileTrouble(error)}`);
   }
 }
 
@@ -77,7 +78,11 @@ function explainMail(config: Config, bytes: Uint8Array, options: ExplainOptions,
   const from = parseFrom(parsed.bytes, parsed.fields);
   const credential = config.credentials.find((candidate) => candidate.username === options.credential) ?? null;
   if (options.credential !== undefined && credential === null) {
-    throw usage(`no credential ${JSON.stringify(options.credential)} in ${config.file}`);
+    const known = config.credentials.map(({ username }) => username);
+    throw usage(
+      `no credential ${JSON.stringify(options.credential)} in ${config.file}`,
+      known.length === 0 ? 'The config has no credentials.' : `Known: ${known.join(', ')}.`,
+    );
   }
   const sender = options.sender ?? (from.kind === 'from' ? from.address : '');
   return explain(config, {
@@ -107,7 +112,7 @@ function humanText(explanation: Explanation, paint: Paint): string {
   }
   const lines = [
     `${paint.green('accepted')}`,
-    `  tag       ${clean(explanation.tag ?? 'none')} (from: ${explanation.tag_source})`,
+    `  tag       ${explanation.tag === null ? 'none' : `${clean(explanation.tag)} (from: ${explanation.tag_source})`}`,
     `  lane      ${explanation.priority}`,
     `  deadline  ${explanation.deadline} (${DEADLINE_WORDS[explanation.deadline_source ?? ''] ?? ''})`,
     `  signed    ${explanation.signed_by === null ? 'no: the From domain has no DKIM key' : `as ${explanation.signed_by}`}`,
@@ -136,6 +141,6 @@ function recipientLines(recipient: ExplainedRecipient, paint: Paint): readonly s
   ];
 }
 
-function usage(message: string): RelayError {
-  return new RelayError(message, { code: 'usage', op: 'cli.explain' });
+function usage(message: string, hint = ''): RelayError {
+  return new RelayError(message, { code: 'usage', op: 'cli.explain', hint });
 }

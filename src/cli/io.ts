@@ -12,8 +12,8 @@ export interface CliOutput {
   readonly hasColor: boolean;
   /** Width of the terminal in columns; 80 where there is none. */
   readonly columns: number;
-  /** Resolves when the text is taken; slow readers slow the writer. Writing to a reader that went away does nothing. */
-  write(text: string): Promise<void>;
+  /** Resolves when the text, or the octets, are taken; slow readers slow the writer. Writing to a reader that went away does nothing. */
+  write(text: string | Uint8Array): Promise<void>;
 }
 
 export interface CliInput {

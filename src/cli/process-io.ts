@@ -58,7 +58,7 @@ export function createOutput(
       return stream.columns === undefined || stream.columns === 0 ? DEFAULT_COLUMNS : stream.columns;
     },
     write(text) {
-      if (gone || text === '') return Promise.resolve();
+      if (gone || text.length === 0) return Promise.resolve();
       // The error handler above sees what goes wrong; here it is enough that the wait ends.
       return new Promise((resolve) => void stream.write(text, () => resolve()));
     },

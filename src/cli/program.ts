@@ -5,12 +5,10 @@
  *
  * The process itself (arguments, signals, its end) is `main.ts`'s.
  */
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { MessageChannel } from 'node:worker_threads';
 import { Command, CommanderError } from 'commander';
-import { z } from 'zod';
 import { errorText, RelayError } from '../core/errors.ts';
+import { VERSION } from '../version.ts';
 import { checkCommand } from './check.ts';
 import { credentialCommand } from './credential.ts';
 import { dkimCommand } from './dkim.ts';
@@ -20,6 +18,7 @@ import { createPaint } from './paint.ts';
 import { queueCommand } from './queue.ts';
 import { sendCommand } from './send.ts';
 import { serveCommand } from './serve.ts';
+import { showCommand } from './show.ts';
 import { statsCommand } from './stats.ts';
 import { tailCommand } from './tail.ts';
 import { traceCommand } from './trace.ts';
@@ -33,6 +32,7 @@ const COMMANDS: readonly RegisterCommand[] = [
   sendCommand,
   tailCommand,
   traceCommand,
+  showCommand,
   queueCommand,
   statsCommand,
   explainCommand,
@@ -61,7 +61,7 @@ export function buildProgram(io: CliIo, written: Promise<void>[] = []): Command 
   const program = new Command('leadpush-relay');
   program
     .description('Self-hosted SMTP relay for account-recovery mail')
-    .version(packageVersion(), '-V, --version', 'print the version')
+    .version(VERSION, '-V, --version', 'print the version')
     .option('-c, --config <file>', "config file (default: LEADPUSH_CONFIG, else the package's config/relay.yaml)")
     .option('--json', 'JSON lines, as everywhere but on a terminal')
     .helpOption('-h, --help', 'print this help')
@@ -78,12 +78,6 @@ export function buildProgram(io: CliIo, written: Promise<void>[] = []): Command 
     });
   for (const register of COMMANDS) register(program, io);
   return program;
-}
-
-/** The version in package.json. Holds from `src/cli` and from `dist/cli` alike. */
-function packageVersion(): string {
-  const file = path.join(import.meta.dirname, '..', '..', 'package.json');
-  return z.object({ version: z.string() }).parse(JSON.parse(readFileSync(file, 'utf8'))).version;
 }
 
 async function tellWhatWentWrong(io: CliIo, error: unknown): Promise<ExitCode> {

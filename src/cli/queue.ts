@@ -6,6 +6,7 @@
  */
 import type { Command } from 'commander';
 import { wireQueueRow } from '../api/wire.ts';
+import { didYouMean } from '../config/near-match.ts';
 import { RelayError } from '../core/errors.ts';
 import { type DeliveryId, type MessageId, parseDeliveryId, parseMessageId } from '../core/ids.ts';
 import type { OperatorResult, QueueRow } from '../store/store.ts';
@@ -27,7 +28,10 @@ export function queueCommand(program: Command, io: CliIo): void {
   databaseOptions(queue.command('list', { isDefault: true }))
     .description('show undelivered and quarantined deliveries, most urgent first')
     .option('--limit <count>', 'how many at most', countOption(1, 100_000), 100)
+    // A word that is no command arrives here, because `list` is what `queue` alone means.
+    .allowExcessArguments()
     .action(async (_options: unknown, command: Command) => {
+      refuseExtraWords(queue, command);
       await list(io, command.optsWithGlobals<ListOptions>());
     });
   databaseOptions(queue.command('retry'))
@@ -42,6 +46,19 @@ export function queueCommand(program: Command, io: CliIo): void {
     .action(async (ids: readonly string[], _options: unknown, command: Command) => {
       await change(io, ids, 'cancel', command.optsWithGlobals<ChangeOptions>());
     });
+}
+
+/** Throws a `RelayError` (`usage`) when `list` was given words: a command that is not known, or too much. */
+function refuseExtraWords(queue: Command, list: Command): void {
+  const [word] = list.args;
+  if (word === undefined) return;
+  const known = queue.commands.map((command) => command.name());
+  const wasNamed = queue.args[0] === list.name();
+  throw new RelayError(wasNamed ? 'too many arguments for queue list' : `unknown command ${JSON.stringify(word)}`, {
+    code: 'usage',
+    op: 'cli.queue',
+    hint: wasNamed ? '' : didYouMean(word, known, `queue knows: ${known.join(', ')}.`),
+  });
 }
 
 async function list(io: CliIo, options: ListOptions): Promise<void> {
@@ -83,7 +100,10 @@ function human(io: CliIo, rows: readonly QueueRow[], limit: number): string {
     String(row.attempts),
     row.lastResponse ?? '',
   ]);
-  const more = rows.length === limit ? `The first ${limit} are shown; there may be more: --limit ${limit * 10}\n` : '';
+  const more =
+    rows.length === limit
+      ? `The first ${limit === 1 ? 'one is' : `${limit} are`} shown; there may be more: --limit ${limit * 10}\n`
+      : '';
   return table(columns, cells, io.stdout.columns) + more;
 }
 

@@ -8,23 +8,24 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { isLoopback } from '../api/loopback.ts';
 import type { ListenerConfig } from '../config/types.ts';
-import { errorText, RelayError } from '../core/errors.ts';
+import { RelayError } from '../core/errors.ts';
 import { parseMessageId } from '../core/ids.ts';
 import { jsonLine } from '../telemetry/json-line.ts';
 import { clean } from './clean.ts';
 import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
-import { loadSettings } from './settings.ts';
+import { sendError } from './send-error.ts';
+import { loadSettings, placeOptions } from './settings.ts';
 
 interface SendOptions extends GlobalOptions {
   readonly host?: string;
   readonly port?: number;
-  readonly to: readonly string[];
+  readonly to?: readonly string[];
   readonly from: string;
   readonly subject: string;
   readonly text: string;
   readonly tag: string;
   readonly ttl?: string;
-  readonly header: readonly Header[];
+  readonly header?: readonly Header[];
   readonly username?: string;
   readonly password?: string;
   readonly tls: TlsWish;
@@ -55,15 +56,15 @@ export function sendCommand(program: Command, io: CliIo): void {
   program
     .command('send')
     .description("send a test mail through the relay's own SMTP listener")
-    .option('--to <address>', `recipient; may be repeated (default: ${DEFAULTS.to})`, collect, [])
+    .option('--to <address>', `recipient; may be repeated (default: ${DEFAULTS.to})`, collect)
     .option('--from <address>', 'From header; its address is the envelope sender too', DEFAULTS.from)
     .option('--subject <text>', 'subject', DEFAULTS.subject)
     .option('--text <text>', 'body', DEFAULTS.text)
     .option('--tag <tag>', 'X-Leadpush-Tag; an empty one sends no such header', DEFAULTS.tag)
     .option('--ttl <span>', 'X-Leadpush-TTL: how long the link lives: 15m')
-    .option('--header <name: value>', 'a further header; may be repeated', collectHeader, [])
+    .option('--header <name: value>', 'a further header; may be repeated', collectHeader)
     .option('--username <name>', 'log in with this credential')
-    .option('--password <password>', 'its password; better in LEADPUSH_PASSWORD, where ps does not show it')
+    .option('--password <password>', 'its password; better in LEADPUSH_PASSWORD or typed, where ps does not show it')
     .addOption(
       new Option('--tls <mode>', 'auto: STARTTLS; on loopback only where it is offered')
         .choices(TLS_WISHES)
@@ -78,6 +79,7 @@ export function sendCommand(program: Command, io: CliIo): void {
 
 async function send(io: CliIo, options: SendOptions): Promise<void> {
   const target = targetOf(io, options);
+  const place = placeOptions(options);
   // Loaded here, so that the other commands need not wait for it.
   const { createTransport } = await import('nodemailer');
   const transport = createTransport({
@@ -91,13 +93,13 @@ async function send(io: CliIo, options: SendOptions): Promise<void> {
     connectionTimeout: TIMEOUT_MS,
     greetingTimeout: TIMEOUT_MS,
     socketTimeout: TIMEOUT_MS,
-    ...loginOf(io, options),
+    ...(await loginOf(io, options)),
   });
-  const to = options.to.length > 0 ? [...options.to] : [DEFAULTS.to];
+  const to = [...(options.to ?? [DEFAULTS.to])];
   const headers = [
     ...(options.tag === '' ? [] : [{ key: 'X-Leadpush-Tag', value: options.tag }]),
     ...(options.ttl === undefined ? [] : [{ key: 'X-Leadpush-TTL', value: options.ttl }]),
-    ...options.header,
+    ...(options.header ?? []),
   ];
   let response: string;
   let rejected: readonly string[];
@@ -111,7 +113,12 @@ async function send(io: CliIo, options: SendOptions): Promise<void> {
     });
     ({ response, rejected } = info);
   } catch (error) {
-    throw sendError(error, target);
+    throw sendError(error, {
+      host: target.host,
+      port: target.port,
+      place,
+      start: namesConfig(io, options) ? `leadpush-relay serve${place}` : 'npm start',
+    });
   } finally {
     transport.close();
   }
@@ -121,7 +128,7 @@ async function send(io: CliIo, options: SendOptions): Promise<void> {
     await io.stdout.write(`${jsonLine({ id, response: clean(response), rejected })}\n`);
     return;
   }
-  const next = id === null ? 'leadpush-relay tail' : `leadpush-relay trace ${id}`;
+  const next = id === null ? `leadpush-relay tail${place}` : `leadpush-relay trace ${id}${place}`;
   await io.stdout.write(
     `${target.host}:${target.port} answered: ${clean(response)}\n` +
       rejected.map((address) => `refused: ${clean(address)}\n`).join('') +
@@ -176,9 +183,15 @@ function tlsOf(listener: ListenerConfig): TlsWish {
   }
 }
 
-function loginOf(io: CliIo, options: SendOptions): { auth?: { user: string; pass: string } } {
+/** Whether the config is another than the package's own. */
+function namesConfig(io: CliIo, { config }: GlobalOptions): boolean {
+  return (config ?? io.env['LEADPUSH_CONFIG'] ?? '') !== '';
+}
+
+async function loginOf(io: CliIo, options: SendOptions): Promise<{ auth?: { user: string; pass: string } }> {
   if (options.username === undefined) return {};
-  const pass = options.password ?? io.env['LEADPUSH_PASSWORD'];
+  const given = options.password ?? io.env['LEADPUSH_PASSWORD'];
+  const pass = given ?? (io.stdin.isTty ? await io.stdin.readSecret('Password: ') : undefined);
   if (pass === undefined) {
     throw new RelayError('--username was given without a password', {
       code: 'usage',
@@ -189,27 +202,11 @@ function loginOf(io: CliIo, options: SendOptions): { auth?: { user: string; pass
   return { auth: { user: options.username, pass } };
 }
 
-function sendError(error: unknown, { host, port }: Target): RelayError {
-  const reply =
-    error instanceof Error && 'response' in error && typeof error.response === 'string' ? error.response : null;
-  const refused =
-    error instanceof Error && 'code' in error && (error.code === 'ESOCKET' || error.code === 'ECONNECTION');
-  const what = reply === null ? errorText(error) : `the answer was: ${reply}`;
-  return new RelayError(clean(`not sent through ${host}:${port}: ${what}`), {
-    code: 'listen',
-    op: 'cli.send',
-    hint: refused
-      ? 'Is the relay running? Start it with: npm start'
-      : 'leadpush-relay trace with the recipient shows what the relay knows of a refusal.',
-    cause: error,
-  });
-}
-
-function collect(value: string, before: readonly string[]): readonly string[] {
+function collect(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value];
 }
 
-function collectHeader(text: string, before: readonly Header[]): readonly Header[] {
+function collectHeader(text: string, before: readonly Header[] = []): readonly Header[] {
   const match = /^([!-9;-~]+):\s*(.*)$/.exec(text);
   const [, key, value] = match ?? [];
   if (key === undefined || value === undefined) throw new InvalidArgumentError('Give it as "Name: value".');

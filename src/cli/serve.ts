@@ -6,8 +6,10 @@
  */
 import type { Command } from 'commander';
 import type { Relay } from '../app.ts';
+import type { Config } from '../config/types.ts';
+import { createNetworks } from '../intake/networks.ts';
 import type { CliIo, GlobalOptions } from './io.ts';
-import { configFile } from './settings.ts';
+import { configFile, placeOptions, shellWord } from './settings.ts';
 
 /** Adds `serve` to `program`. */
 export function serveCommand(program: Command, io: CliIo): void {
@@ -15,21 +17,24 @@ export function serveCommand(program: Command, io: CliIo): void {
     .command('serve')
     .description('run the relay; SIGHUP reloads the config, SIGTERM ends it without losing mail')
     .action(async (_options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions>();
+      const file = configFile(io, options);
       // Loaded here, so that the other commands need not wait for the server's libraries.
       const { startRelay } = await import('../app.ts');
-      const file = configFile(io, command.optsWithGlobals<GlobalOptions>());
       const relay = await startRelay({ configFile: file, env: io.env, clock: io.clock });
       const stopListening = io.onHangup?.(() => void relay.reload());
-      await io.stderr.write(banner(relay));
+      await io.stderr.write(banner(relay, options));
       await untilAborted(io.signal);
       stopListening?.();
       await relay.stop();
     });
 }
 
-/** What a person who just started the relay needs to know. */
-export function banner(relay: Pick<Relay, 'config' | 'smtp' | 'http'>): string {
-  const { config, smtp, http } = relay;
+/** What a person who just started the relay needs to know. `options` are those that it was started with. */
+export function banner(
+  { config, smtp, http }: Pick<Relay, 'config' | 'smtp' | 'http'>,
+  options: Pick<GlobalOptions, 'config'>,
+): string {
   const sandboxOnly = [...config.routes.values()].every((route) => route.type === 'sandbox');
   const first = smtp[0];
   return [
@@ -42,12 +47,29 @@ export function banner(relay: Pick<Relay, 'config' | 'smtp' | 'http'>): string {
     '',
     `  Point your app's SMTP settings at ${first?.host ?? '127.0.0.1'}, port ${first?.port ?? 2525}, then:`,
     '',
-    '    npx leadpush-relay send                      a first password-reset mail',
-    '    npx leadpush-relay tail -f                   watch mail as it happens',
-    '    npx leadpush-relay trace ann@example.net     what became of her mail, and why',
+    ...nextSteps(config, placeOptions(options)),
     '',
     '',
   ].join('\n');
+}
+
+/** Commands to go on with, each with what it does. */
+function nextSteps(config: Config, place: string): readonly string[] {
+  const steps = [
+    [`send${loginOption(config)}${place}`, 'a first password-reset mail'],
+    [`tail -f${place}`, 'watch mail as it happens'],
+    [`trace ann@example.net${place}`, 'what became of her mail, and why'],
+  ] as const;
+  const width = Math.max(...steps.map(([command]) => command.length));
+  return steps.map(([command, does]) => `    npx leadpush-relay ${command.padEnd(width)}     ${does}`);
+}
+
+/** What `send` needs to get in: nothing where programs on this machine are trusted. */
+function loginOption({ smtp, credentials }: Config): string {
+  const [first] = credentials;
+  const trusted = createNetworks(smtp.trustedNetworks);
+  if (first === undefined || trusted.contains('127.0.0.1') || trusted.contains('::1')) return '';
+  return ` --username ${shellWord(first.username)}`;
 }
 
 const TLS_WORDS: Readonly<Record<string, string>> = {

@@ -1,6 +1,7 @@
 /** Which config a command works with: `--config`, else `LEADPUSH_CONFIG`, else the package's own `config/relay.yaml`. */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { readDataFolder } from '../config/data-folder.ts';
 import { formatFindings } from '../config/finding.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/types.ts';
@@ -10,16 +11,27 @@ import type { CliIo, GlobalOptions } from './io.ts';
 /** Holds from `src/cli` and from `dist/cli` alike. */
 const PACKAGE_CONFIG = path.join(import.meta.dirname, '..', '..', 'config', 'relay.yaml');
 
-/** The config file to use, as an absolute path. Throws a `RelayError` (`usage`) when none was named and none is there. */
-export function configFile(io: CliIo, options: GlobalOptions): string {
+const NAME_IT = 'Name the config with --config FILE, or in LEADPUSH_CONFIG.';
+
+/** Whether `file` is there, and if not, what to say. */
+export function missingConfig(file: string): { readonly message: string; readonly hint: string } | null {
+  return existsSync(file) ? null : { message: `the config file ${file} does not exist`, hint: NAME_IT };
+}
+
+/** The config file that is named, as an absolute path. Throws a `RelayError` (`usage`) when there is none to use. */
+export function namedConfig(io: CliIo, options: GlobalOptions): string {
   const named = options.config ?? io.env['LEADPUSH_CONFIG'];
   if (named !== undefined && named !== '') return path.resolve(named);
   if (existsSync(PACKAGE_CONFIG)) return PACKAGE_CONFIG;
-  throw new RelayError('no config file was named', {
-    code: 'usage',
-    op: 'cli.config',
-    hint: 'Give --config FILE, or set LEADPUSH_CONFIG.',
-  });
+  throw new RelayError('no config file was named', { code: 'usage', op: 'cli.config', hint: NAME_IT });
+}
+
+/** The config file to use, as an absolute path. Throws a `RelayError`: `usage` when none is named, `config` when it is not there. */
+export function configFile(io: CliIo, options: GlobalOptions): string {
+  const file = namedConfig(io, options);
+  const missing = missingConfig(file);
+  if (missing === null) return file;
+  throw new RelayError(missing.message, { code: 'config', op: 'cli.config', hint: missing.hint });
 }
 
 /** The config in use; throws a `RelayError` (`config`) with every finding when it is not valid. */
@@ -29,6 +41,28 @@ export function loadSettings(io: CliIo, options: GlobalOptions): Config {
   throw new RelayError(`the config is not valid\n${formatFindings(loaded.findings)}`, {
     code: 'config',
     op: 'cli.config',
-    hint: 'Put the lines above right. To look at mail without a config: tail, trace, queue and stats take --data FOLDER.',
+    hint: `Put the lines above right; leadpush-relay check${placeOptions(options)} looks at them again.`,
   });
+}
+
+/** The data folder that the config names; the rest of the config need not be valid. Throws a `RelayError` (`config`). */
+export function dataFolder(io: CliIo, options: GlobalOptions): string {
+  const read = readDataFolder(configFile(io, options), io.env);
+  if (read.kind === 'folder') return read.folder;
+  throw new RelayError(`the config does not tell where the data folder is\n${formatFindings(read.findings)}`, {
+    code: 'config',
+    op: 'cli.config',
+    hint: 'Put the line above right, or name the folder with --data FOLDER.',
+  });
+}
+
+/** What a next step has to repeat to mean the same relay: ` --config FILE` or ` --data FOLDER`, or nothing. */
+export function placeOptions(options: GlobalOptions & { readonly data?: string }): string {
+  if (options.data !== undefined) return ` --data ${shellWord(options.data)}`;
+  return options.config === undefined ? '' : ` --config ${shellWord(options.config)}`;
+}
+
+/** `text` as one word of a POSIX shell. */
+export function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -60,7 +60,7 @@ export function tailCommand(program: Command, io: CliIo): void {
 }
 
 async function tail(io: CliIo, options: TailOptions): Promise<void> {
-  const { folder } = databaseFolder(io, options);
+  const folder = databaseFolder(io, options);
   if (options.follow === true && !(await whenDatabaseIsThere(io, folder))) return;
   const { history, close } = await openHistory(folder);
   try {

@@ -13,11 +13,12 @@ import { RelayError } from '../core/errors.ts';
 import type { AttemptView, HistoryStore, MessageView } from '../store/store.ts';
 import { jsonLine } from '../telemetry/json-line.ts';
 import { clean } from './clean.ts';
-import { type Database, type DatabaseOptions, databaseOptions, openDatabase, sandboxRoutes } from './database.ts';
+import { type DatabaseOptions, databaseOptions, openDatabase } from './database.ts';
 import { describeAttempt, describeEvent, eventWord } from './describe-event.ts';
 import { dateTime, size, span } from './format.ts';
 import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
 import { createPaint, type Paint, paintState } from './paint.ts';
+import { placeOptions } from './settings.ts';
 import { countOption } from './time-option.ts';
 import { type Verdict, verdictOn, verdictOnRejection } from './verdict.ts';
 
@@ -60,25 +61,26 @@ export function traceCommand(program: Command, io: CliIo): void {
 
 async function trace(io: CliIo, key: string, by: 'any' | 'flow', options: TraceOptions): Promise<void> {
   const database = await openDatabase(io, options);
+  const place = placeOptions(options);
   try {
     const ids = await findMessages(database.history, key, by, options.limit);
     const stories: Story[] = [];
     for (const id of ids) {
-      const story = await readStory(io, database, id, key);
+      const story = await readStory(io, database.history, id, { key, placeOptions: place });
       if (story !== null) stories.push(story);
     }
     if (stories.length === 0) {
       io.exit.code = 1;
       await io.stderr.write(
         `Nothing is known of ${clean(key)}: no message, accepted or refused, in the log of ${database.folder}.\n` +
-          'If the app says that it sent one, it went elsewhere: check the SMTP host and port of the app, and watch `leadpush-relay tail -f`.\n',
+          `If the app says that it sent one, it went elsewhere: check the SMTP host and port of the app, and watch \`leadpush-relay tail -f${place}\`.\n`,
       );
       return;
     }
     for (const [index, story] of stories.entries()) await print(io, options, story, index);
     if (!wantsJson(io, options) && ids.length === options.limit) {
       await io.stdout.write(
-        `\nThe newest ${options.limit} are shown; there may be more: --limit ${options.limit * 4}\n`,
+        `\nThe newest ${options.limit === 1 ? 'one is' : `${options.limit} are`} shown; there may be more: --limit ${options.limit * 4}\n`,
       );
     }
   } finally {
@@ -102,8 +104,12 @@ async function findMessages(
   return all.slice(0, limit);
 }
 
-async function readStory(io: CliIo, database: Database, id: MessageId, key: string): Promise<Story | null> {
-  const { history } = database;
+async function readStory(
+  io: CliIo,
+  history: HistoryStore,
+  id: MessageId,
+  { key, placeOptions }: { readonly key: string; readonly placeOptions: string },
+): Promise<Story | null> {
   const events = await history.eventsOf(id);
   const message = await history.message(id);
   if (message === null) {
@@ -117,7 +123,7 @@ async function readStory(io: CliIo, database: Database, id: MessageId, key: stri
     attempts,
     events,
     now: io.clock.now(),
-    sandboxRoutes: sandboxRoutes(database),
+    placeOptions,
   });
   return { id, message, attempts, events, verdict };
 }

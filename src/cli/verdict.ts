@@ -23,8 +23,8 @@ export interface VerdictInput {
   readonly attempts: readonly AttemptView[];
   readonly events: readonly RelayEvent[];
   readonly now: number;
-  /** Routes that capture instead of sending. */
-  readonly sandboxRoutes: ReadonlySet<string>;
+  /** What a next step repeats: ` --config FILE`, or nothing. */
+  readonly placeOptions: string;
 }
 
 /** The verdict on an accepted message. */
@@ -52,7 +52,7 @@ export function verdictOnRejection(events: readonly RelayEvent[]): Verdict {
 }
 
 function verdictOnDelivery(input: VerdictInput, delivery: DeliveryView): string {
-  const { message, now, sandboxRoutes } = input;
+  const { message, now, placeOptions } = input;
   const to = clean(delivery.recipient);
   const last = input.attempts.filter((attempt) => attempt.deliveryId === delivery.id).at(-1);
   const trouble = last === undefined ? shownResponse(delivery.lastResponse) : describeAttempt(last);
@@ -63,8 +63,9 @@ function verdictOnDelivery(input: VerdictInput, delivery: DeliveryView): string 
       const when = delivery.deliveredAt ?? delivery.updatedAt;
       const took = span(when - message.acceptedAt);
       const route = clean(last?.route ?? delivery.route);
-      if (sandboxRoutes.has(last?.route ?? delivery.route)) {
-        return `Captured by the sandbox route ${route} on ${dateTime(when)}, ${took} after it was accepted; nothing left this machine.`;
+      if (last !== undefined && isCapture(last)) {
+        const look = message.contentKept ? ` Look at it with: leadpush-relay show ${message.id}${placeOptions}` : '';
+        return `Captured by the sandbox route ${route} on ${dateTime(when)}, ${took} after it was accepted; nothing left this machine.${look}`;
       }
       const answer = last === undefined ? shownResponse(delivery.lastResponse) : answerOf(last);
       const hop = last?.next_hop == null ? route : `${route} (${clean(last.next_hop)})`;
@@ -103,8 +104,13 @@ function verdictOnDelivery(input: VerdictInput, delivery: DeliveryView): string 
     case 'canceled':
       return `Canceled for ${to} on ${at}${reason}.`;
     case 'quarantined':
-      return `Quarantined for ${to} on ${at}${reason}. Put it back with: leadpush-relay queue retry ${delivery.id}`;
+      return `Quarantined for ${to} on ${at}${reason}. Put it back with: leadpush-relay queue retry ${delivery.id}${placeOptions}`;
   }
+}
+
+/** Whether a sandbox route made this attempt; the names of real next hops have a port. */
+export function isCapture(attempt: AttemptView): boolean {
+  return attempt.outcome === 'delivered' && attempt.next_hop === 'sandbox';
 }
 
 /** The newest reason that an event gives for the delivery's present state, as `: reason`. */

@@ -83,7 +83,7 @@ function isPublic(octets: readonly number[], prefix: number): boolean {
   return holdsIpv4 && prefix < 96 + 8;
 }
 
-/** True when `host`, as it came from `parseHost`, can only mean this machine. */
+/** True when `host`, an address in any spelling or a name, can only mean this machine: `127.0.0.0/8`, `::1`, `localhost`. */
 export function isLoopback(host: string): boolean {
   if (host.toLowerCase() === 'localhost') return true;
   const octets = addressOctets(host);

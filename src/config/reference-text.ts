@@ -74,7 +74,7 @@ SIGHUP reads the file again: all of it applies or, when there is a mistake in it
 Secret files and variables are read again too (a running process keeps the environment it was started with).
 
 These cannot change in a running relay. A reload with such a change is refused as a whole, and the log names it; restart the relay instead:
-\`data\`, \`smtp.listeners\`, \`http\`, \`log\`, and \`retention.content\` from \`until-settled\` to a duration or back.
+\`hostname\`, \`data\`, \`smtp.listeners\`, \`http\`, \`log\`, and \`retention.content\` from \`until-settled\` to a duration or back.
 
 ## Keys
 

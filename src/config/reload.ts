@@ -10,6 +10,7 @@ export function compareForReload(running: Config, next: Config): readonly string
   const compare = (path: string, before: string, after: string): void => {
     if (before !== after) changes.push(`${path}: ${before} -> ${after} needs a restart`);
   };
+  compare('hostname', running.hostname, next.hostname);
   compare('data', running.dataDir, next.dataDir);
   compare('retention.content', contentText(running), contentText(next));
   compare('smtp.listeners', listenersText(running), listenersText(next));

@@ -17,6 +17,14 @@ export type TagSource = (typeof TAG_SOURCES)[number];
 /** Tags whose mail restores access to an account. */
 export const RECOVERY_TAGS: ReadonlySet<string> = new Set(['password-reset', 'admin-reset', 'compromised-account']);
 
+/** The name of a tag, wherever one is written. */
+export const TAG_GRAMMAR: RegExp = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+
+/** A TTL is at least this long. */
+export const MIN_TTL_MS = 1000;
+/** A TTL is at most this long: 30 days. */
+export const MAX_TTL_MS: number = 30 * 86_400_000;
+
 /** DSN parameters of MAIL (RFC 3461, section 4.3 and 4.4). */
 export interface EnvelopeDsn {
   readonly ret: 'FULL' | 'HDRS' | null;

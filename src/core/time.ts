@@ -37,22 +37,20 @@ export const systemClock: Clock = {
 };
 
 /** Resolves after `delayMs`, or rejects with the signal's reason when `signal` aborts first. */
-export function sleep(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) {
-      reject(signal.reason as Error);
-      return;
-    }
+export async function sleep(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  const aborted = await new Promise<boolean>((resolve) => {
     const onAbort = (): void => {
       cancel();
-      reject(signal.reason as Error);
+      resolve(true);
     };
     const cancel = clock.after(delayMs, () => {
       signal.removeEventListener('abort', onAbort);
-      resolve();
+      resolve(false);
     });
     signal.addEventListener('abort', onAbort, { once: true });
   });
+  if (aborted) signal.throwIfAborted();
 }
 
 /** `epochMs` as RFC 3339 in UTC with milliseconds: `2026-01-05T10:00:00.123Z`. */

@@ -58,7 +58,8 @@ export function createSmarthostTransport(deps: SmarthostDeps): Transport {
     // A server in trouble gets a new connection next time, and with it a new login.
     const keep = verdict.kind === 'delivered' || verdict.cause === 'recipient' || verdict.cause === 'content';
     if (!keep) session.destroy();
-    session.needsReset = verdict.kind !== 'delivered' && ending.kind === 'answer';
+    // What was never sent leaves the session as it was.
+    if (ending.kind !== 'unsendable') session.needsReset = verdict.kind !== 'delivered' && ending.kind === 'answer';
     pool.giveBack(session);
     return judged;
   };

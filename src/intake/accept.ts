@@ -44,6 +44,11 @@ export interface IntakeDeps {
   readonly ids: Ids;
   readonly clock: Clock;
   readonly log: Log;
+  /** Keeps the bytes at hand for the first attempts. */
+  readonly contents: {
+    put(id: MessageId, content: Uint8Array, deliveries: number): void;
+    forget(id: MessageId): void;
+  };
   /** A place on `route` whose attempt may begin with the commit, or null when the delivery has to stand in line. */
   readonly headStart: (route: string) => HeadStart | null;
   /** Called after the commit, before the answer. `started`: its attempt begins by itself; else the queue must be woken. */
@@ -60,7 +65,6 @@ export interface HeadStart {
 export interface AcceptedMessage {
   readonly record: MessageRecord;
   readonly deliveries: readonly NewDelivery[];
-  readonly content: Uint8Array;
 }
 
 /** Makes the one way in that SMTP and API share. */
@@ -163,6 +167,8 @@ export function createIntake(deps: IntakeDeps): Intake {
     const { idempotencyKey } = decision.wishes;
     const [only] = deliveries;
     const headStart = deliveries.length === 1 && only !== undefined ? deps.headStart(only.route) : null;
+    // Before the commit: the attempt may begin with it.
+    deps.contents.put(record.id, content, deliveries.length);
     let result: AcceptResult;
     try {
       result = await store.accept({
@@ -177,6 +183,7 @@ export function createIntake(deps: IntakeDeps): Intake {
       });
     } catch (error) {
       headStart?.cancel();
+      deps.contents.forget(record.id);
       if (!(error instanceof RelayError)) throw error;
       log.error({ event: 'commit.failed', message: record.id, code: error.code, reason: error.message }, 'not stored');
       const refusal =
@@ -188,6 +195,7 @@ export function createIntake(deps: IntakeDeps): Intake {
     }
     if (result.kind === 'duplicate') {
       headStart?.cancel();
+      deps.contents.forget(record.id);
       log.info({ event: 'message.duplicate', message: result.messageId, credential: record.credential }, 'duplicate');
       return { kind: 'duplicate', id: result.messageId };
     }
@@ -214,8 +222,9 @@ export function createIntake(deps: IntakeDeps): Intake {
         'accepted',
       );
     }
-    deps.onAccepted({ record, deliveries, content }, result.lease !== null);
-    if (result.lease !== null) headStart?.begin(result.lease);
+    if (result.lease === null) headStart?.cancel();
+    else headStart?.begin(result.lease);
+    deps.onAccepted({ record, deliveries }, result.lease !== null);
     return { kind: 'accepted', id: record.id };
   }
 

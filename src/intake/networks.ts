@@ -42,12 +42,6 @@ export function normalizeAddress(address: string): string {
   return mapped?.[1] ?? compressed.toLowerCase();
 }
 
-/** Whether `address` is this machine's own: `127.0.0.0/8` or `::1`. */
-export function isLoopback(address: string): boolean {
-  const normal = normalizeAddress(address);
-  return normal === '::1' || (isIP(normal) === 4 && normal.startsWith('127.'));
-}
-
 /** What limits count `address` by: itself for IPv4, its /64 network for IPv6. */
 export function addressGroup(address: string): string {
   const normal = normalizeAddress(address);

@@ -5,7 +5,8 @@
  * default; an unknown name is removed and becomes a warning. Pure: bytes and fields in, wishes out.
  */
 import type { CredentialConfig } from '../config/types.ts';
-import { PRIORITIES, type Priority } from '../core/message.ts';
+import { parseDuration } from '../config/units.ts';
+import { MAX_TTL_MS, MIN_TTL_MS, PRIORITIES, type Priority, TAG_GRAMMAR } from '../core/message.ts';
 import { type Refusal, refuse } from '../core/refusal.ts';
 import { fieldValue, type HeaderField } from '../mail/header.ts';
 
@@ -28,14 +29,12 @@ export type RelayHeaders =
 export const RELAY_HEADER_PREFIX = 'x-leadpush-';
 const METADATA_PREFIX = 'x-leadpush-metadata-';
 
-export const TAG_GRAMMAR: RegExp = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 const PRINTABLE_128 = /^[\x20-\x7e]{1,128}$/;
 const METADATA_KEY = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 const MAX_METADATA = 20;
 const MAX_METADATA_CHARS = 512;
-const TTL_GRAMMAR = /^(\d{1,9})\s*(s|m|h|d)?$/;
-const UNIT_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-const MAX_TTL_MS = 30 * 86_400_000;
+/** A duration of the config in whole seconds at least, with two liberties: the unit may be left out, or stand apart. */
+const TTL_GRAMMAR = /^(\d{1,9})\s*([smhd]?)$/;
 
 interface Draft {
   tag: string | null;
@@ -94,8 +93,9 @@ const TAKES: Readonly<Record<string, Take>> = {
 export function parseTtl(text: string): number | null {
   const match = TTL_GRAMMAR.exec(text);
   if (match === null) return null;
-  const ms = Number(match[1]) * (UNIT_MS[match[2] ?? 's'] ?? 0);
-  return ms >= 1000 && ms <= MAX_TTL_MS ? ms : null;
+  const [, count = '', unit = ''] = match;
+  const ms = parseDuration(`${count}${unit === '' ? 's' : unit}`);
+  return ms !== null && ms >= MIN_TTL_MS && ms <= MAX_TTL_MS ? ms : null;
 }
 
 /** True for a field that the relay takes out of every message. */

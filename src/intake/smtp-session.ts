@@ -11,12 +11,12 @@
  * RFC 3207 (STARTTLS), 4954 (AUTH), 1870 (SIZE), 2920 (PIPELINING), 2034 (enhanced codes), 3848 and 6531 (protocol names).
  */
 import { TLSSocket } from 'node:tls';
+import { isLoopback } from '../config/network.ts';
 import type { CredentialConfig } from '../config/types.ts';
 import type { ReversePath } from '../core/address.ts';
 import { unreachable } from '../core/errors.ts';
 import type { Envelope, EnvelopeRecipient } from '../core/message.ts';
 import { type Refusal, refuse } from '../core/refusal.ts';
-import { isLoopback } from './networks.ts';
 import { type AuthStep, startAuth } from './smtp-auth.ts';
 import { parseMailCommand, parseRcptCommand } from './smtp-command.ts';
 import { ContentCollector, hasBadLineEnds } from './smtp-content.ts';
@@ -271,6 +271,7 @@ export class SmtpSession extends SmtpWire {
         return;
       }
     } else if (!settings().trusted.contains(this.address)) {
+      this.context.metrics.refused('not-logged-in');
       const first = this.#mayAuth() || this.secure || this.context.tls === 'none' ? '' : '; use STARTTLS first';
       this.fault(530, `5.7.0 Authentication required${first}`);
       return;
@@ -282,7 +283,7 @@ export class SmtpSession extends SmtpWire {
     }
     const { maxMessageBytes } = settings();
     const refusal =
-      (command.size !== null && command.size > maxMessageBytes ? tooBig(maxMessageBytes) : null) ??
+      (command.size !== null && command.size > maxMessageBytes ? this.#tooBig(maxMessageBytes) : null) ??
       intake.ready() ??
       intake.checkSender(this.#submitter(command.smtpUtf8), command.mailFrom);
     if (refusal !== null) {
@@ -308,6 +309,7 @@ export class SmtpSession extends SmtpWire {
     const { maxRecipients } = this.context.settings();
     if (!transaction.addresses.has(recipient.address)) {
       if (transaction.recipients.length >= maxRecipients) {
+        this.context.metrics.refused('too-many-recipients');
         this.send(452, `4.5.3 Too many recipients: at most ${maxRecipients} a message`);
         return;
       }
@@ -358,7 +360,7 @@ export class SmtpSession extends SmtpWire {
     let answer: Accepted | Refusal | null = null;
     try {
       answer =
-        contentRefusal(receiving, context.settings().maxMessageBytes) ?? (await this.#accept(receiving, content));
+        this.#contentRefusal(receiving, context.settings().maxMessageBytes) ?? (await this.#accept(receiving, content));
     } catch (error) {
       this.fail(error);
     }
@@ -402,6 +404,22 @@ export class SmtpSession extends SmtpWire {
       tls: this._socket instanceof TLSSocket ? this._socket.getProtocol() : null,
       protocol: this.#helo?.extended === true ? `${smtpUtf8 ? 'UTF8SMTP' : 'ESMTP'}${secured}${authenticated}` : 'SMTP',
     };
+  }
+
+  #contentRefusal(receiving: Receiving, maxBytes: number): Refusal | null {
+    switch (receiving.collector.fault) {
+      case 'too-big':
+        return this.#tooBig(maxBytes);
+      case 'no-room':
+        return refuse(452, '4.3.1', 'Too much mail is arriving at once, try again later');
+      case null:
+        return null;
+    }
+  }
+
+  #tooBig(maxBytes: number): Refusal {
+    this.context.metrics.refused('too-big');
+    return refuse(552, '5.3.4', `Message too big: at most ${maxBytes} octets`);
   }
 
   #refuse(refusal: Refusal): void {
@@ -453,19 +471,4 @@ export class SmtpSession extends SmtpWire {
 /** Whether `line` is a verb alone. */
 function isBare(line: Buffer): boolean {
   return !line.toString('latin1').trimEnd().includes(' ');
-}
-
-function tooBig(maxBytes: number): Refusal {
-  return refuse(552, '5.3.4', `Message too big: at most ${maxBytes} octets`);
-}
-
-function contentRefusal(receiving: Receiving, maxBytes: number): Refusal | null {
-  switch (receiving.collector.fault) {
-    case 'too-big':
-      return tooBig(maxBytes);
-    case 'no-room':
-      return refuse(452, '4.3.1', 'Too much mail is arriving at once, try again later');
-    case null:
-      return null;
-  }
 }

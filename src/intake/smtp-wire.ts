@@ -22,21 +22,26 @@ import type { SmtpSettings } from './smtp-settings.ts';
 import { createWatchdog, SESSION_TIMES, type Watchdog } from './smtp-watchdog.ts';
 import type { Intake } from './submission.ts';
 
-/** Why a client was refused at the door or sent away. */
-export type SmtpRefusedReason =
-  | 'too-many'
-  | 'too-many-from-address'
-  | 'early-talker'
-  | 'http'
-  | 'tls-on-plain-port'
-  | 'tls-handshake'
-  | 'line-too-long'
-  | 'too-many-errors'
-  | 'too-many-idle-commands'
-  | 'too-many-logins'
-  | 'credential-withdrawn'
-  | 'timeout'
-  | 'bad-line-ends';
+/** Why a client was refused at the door, sent away, or told that its mail is not taken: the label of a metric. */
+export const SMTP_REFUSED_REASONS = [
+  'too-many',
+  'too-many-from-address',
+  'early-talker',
+  'http',
+  'tls-on-plain-port',
+  'tls-handshake',
+  'line-too-long',
+  'too-many-errors',
+  'too-many-idle-commands',
+  'too-many-logins',
+  'credential-withdrawn',
+  'timeout',
+  'bad-line-ends',
+  'too-big',
+  'too-many-recipients',
+  'not-logged-in',
+] as const;
+export type SmtpRefusedReason = (typeof SMTP_REFUSED_REASONS)[number];
 
 export interface SmtpMetrics {
   /** A connection was admitted; `listener` is `host:port`. */

@@ -18,8 +18,8 @@ import type { CancelTimer, Clock } from '../core/time.ts';
 import type { Transport } from '../delivery/transport.ts';
 import type { Lease, QueueStore } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
-import { type AttemptDeps, runAttempt } from './attempt.ts';
-import { createSlots, type Slots } from './slots.ts';
+import { type AttemptDeps, type AttemptTarget, runAttempt } from './attempt.ts';
+import { createLanes, type Lane } from './lanes.ts';
 
 export const LEASE_MS = 300_000;
 const RENEW_EVERY_MS = LEASE_MS / 3;
@@ -30,13 +30,6 @@ const REFRESH_MS = 50;
 /** After a store failure: how long until the next try. */
 const STORE_PAUSE_MS = 1000;
 
-/** A route as the scheduler uses it. */
-export interface Lane {
-  readonly transport: Transport;
-  /** It is a sandbox: what it delivers is kept to be looked at. */
-  readonly captures: boolean;
-}
-
 export interface SchedulerDeps {
   readonly store: QueueStore;
   readonly clock: Clock;
@@ -44,6 +37,8 @@ export interface SchedulerDeps {
   readonly retry: () => RetryConfig;
   readonly cachedContent: (id: MessageId) => Uint8Array | null;
   readonly onSettled: (lease: Lease, outcome: Outcome) => void;
+  /** A transport that `setLanes` took out of use has nothing under way any more: it can be stopped. */
+  readonly onRetired: (transport: Transport) => void;
 }
 
 /** A slot held for a delivery that is about to be accepted, so that its attempt starts with the commit. */
@@ -65,8 +60,8 @@ export interface Scheduler {
   headStart(route: string): HeadStart | null;
   /** Anything may have changed: asks the store. */
   wakeAll(): void;
-  /** Replaces the lanes; attempts under way finish on the old ones. Returns the transports no longer used. */
-  setLanes(lanes: ReadonlyMap<string, Lane>): readonly Transport[];
+  /** Replaces the lanes; attempts under way finish on the old ones, and what waits moves to routes that there are. */
+  setLanes(targets: ReadonlyMap<string, AttemptTarget>): void;
   /** Deliveries under way. */
   busy(): number;
   /** Whether a delivery on `route` could start now. */
@@ -75,29 +70,24 @@ export interface Scheduler {
   stop(): Promise<void>;
 }
 
-interface LaneState extends Lane {
-  readonly slots: Slots;
-  /** Nothing on this route is due before this; `Infinity`: nothing waits as far as is known. */
-  mayBeDueAt: number;
-  /** The store was asked for deliveries to fill the free slots, and has not answered yet. */
-  claiming: boolean;
-}
-
-/** Makes a scheduler over `lanes`. */
-export function createScheduler(deps: SchedulerDeps, lanes: ReadonlyMap<string, Lane>): Scheduler {
+/** Makes a scheduler over the routes in `targets`. */
+export function createScheduler(deps: SchedulerDeps, targets: ReadonlyMap<string, AttemptTarget>): Scheduler {
   const { store, clock, log } = deps;
   const stopping = new AbortController();
   const attempts = new Set<Promise<void>>();
   const underLease = new Map<Lease, number>();
-  let states = lanesToStates(lanes, new Map());
+  const lanes = createLanes(targets, clock, deps.onRetired);
   let nextDeadline = Number.POSITIVE_INFINITY;
   let nextLeaseEnd = Number.POSITIVE_INFINITY;
   let working = false;
   let workAgain = false;
   let refreshWanted = false;
+  /** Something may stand on a route that has no lane: moved before the next look at what is due. */
+  let rerouteWanted = false;
   let cancelTimer: CancelTimer | null = null;
   let timerAt = Number.POSITIVE_INFINITY;
   let cancelRefresh: CancelTimer | null = null;
+  /** Monotonic milliseconds. */
   let pausedUntil = 0;
   let idle: (() => void) | null = null;
 
@@ -114,30 +104,28 @@ export function createScheduler(deps: SchedulerDeps, lanes: ReadonlyMap<string, 
     async start() {
       const reclaimed = await store.reclaimExpired(clock.now(), CRASH_LIMIT);
       if (reclaimed > 0) log.warn({ event: 'queue.reclaimed', count: reclaimed }, 'deliveries of an interrupted run');
-      await store.reroute([...states.keys()]);
-      await refresh();
+      rerouteWanted = true;
+      refreshWanted = true;
       work();
     },
     wake(route, dueAt, deadline) {
-      const state = states.get(route);
-      if (state === undefined) return;
-      if (dueAt < state.mayBeDueAt) state.mayBeDueAt = dueAt;
+      wakeRoute(route, dueAt);
       if (deadline < nextDeadline) nextDeadline = deadline;
       work();
     },
     headStart(route) {
-      const state = states.get(route);
-      if (state === undefined || stopping.signal.aborted) return null;
-      if (state.claiming || state.mayBeDueAt <= clock.now() || state.slots.free() === 0) return null;
-      state.slots.take();
+      const lane = lanes.get(route);
+      if (lane === undefined || stopping.signal.aborted) return null;
+      if (lane.claiming || lane.mayBeDueAt <= clock.now() || lane.slots.free() === 0) return null;
+      lane.slots.take();
       return {
         leaseMs: LEASE_MS,
         begin(lease) {
           if (lease.deadline < nextDeadline) nextDeadline = lease.deadline;
-          run(lease, state);
+          run(lease, lane);
         },
         cancel() {
-          state.slots.give();
+          lanes.giveSlot(lane);
           work();
         },
       };
@@ -147,18 +135,13 @@ export function createScheduler(deps: SchedulerDeps, lanes: ReadonlyMap<string, 
       work();
     },
     setLanes(next) {
-      const old = [...states.values()].map((state) => state.transport);
-      states = lanesToStates(next, states);
+      lanes.replace(next);
+      rerouteWanted = true;
       refreshWanted = true;
-      const used = new Set([...states.values()].map((state) => state.transport));
-      void store
-        .reroute([...states.keys()])
-        .then(() => work())
-        .catch((error: unknown) => storeTrouble(error));
-      return old.filter((transport) => !used.has(transport));
+      work();
     },
     busy: () => underLease.size,
-    hasRoom: (route) => (states.get(route)?.slots.free() ?? 0) > 0,
+    hasRoom: (route) => (lanes.get(route)?.slots.free() ?? 0) > 0,
     async stop() {
       stopping.abort();
       cancelTimer?.();
@@ -197,31 +180,32 @@ export function createScheduler(deps: SchedulerDeps, lanes: ReadonlyMap<string, 
   }
 
   async function round(): Promise<void> {
-    if (clock.now() < pausedUntil) return;
+    if (clock.monotonicMs() < pausedUntil) return;
+    if (rerouteWanted) await reroute();
     if (refreshWanted) await refresh();
     await keepLeases();
     if (clock.now() >= nextDeadline) await expire();
     const now = clock.now();
     const requests: { readonly route: string; readonly limit: number }[] = [];
-    for (const [route, state] of states) {
-      const limit = state.slots.free();
-      if (state.mayBeDueAt <= now && limit > 0) requests.push({ route, limit });
+    for (const [route, lane] of lanes.all()) {
+      const limit = lane.slots.free();
+      if (lane.mayBeDueAt <= now && limit > 0) requests.push({ route, limit });
     }
     if (requests.length === 0) return;
     // Whatever becomes due while the store answers sets the mark again.
-    const asked = requests.flatMap(({ route }) => states.get(route) ?? []);
-    for (const state of asked) {
-      state.mayBeDueAt = Number.POSITIVE_INFINITY;
-      state.claiming = true;
+    const asked = requests.flatMap(({ route }) => lanes.get(route) ?? []);
+    for (const lane of asked) {
+      lane.mayBeDueAt = Number.POSITIVE_INFINITY;
+      lane.claiming = true;
     }
     let leases: readonly Lease[];
     try {
       leases = await store.claim(requests, now, LEASE_MS);
     } catch (error) {
-      for (const state of asked) state.mayBeDueAt = now;
+      for (const lane of asked) lane.mayBeDueAt = now;
       throw error;
     } finally {
-      for (const state of asked) state.claiming = false;
+      for (const lane of asked) lane.claiming = false;
     }
     const claimed = new Map<string, number>();
     for (const lease of leases) {
@@ -236,20 +220,24 @@ export function createScheduler(deps: SchedulerDeps, lanes: ReadonlyMap<string, 
   }
 
   function begin(lease: Lease): void {
-    const state = states.get(lease.route);
-    if (state === undefined || stopping.signal.aborted) {
-      void store.release(lease, lease.dueAt).catch((error: unknown) => storeTrouble(error));
+    const lane = lanes.get(lease.route);
+    if (lane === undefined || stopping.signal.aborted) {
+      if (!stopping.signal.aborted) rerouteWanted = true;
+      void store
+        .release(lease, lease.dueAt)
+        .catch((error: unknown) => storeTrouble(error))
+        .finally(() => work());
       return;
     }
-    state.slots.take();
-    run(lease, state);
+    lane.slots.take();
+    run(lease, lane);
   }
 
   /** Runs the attempt in a slot that was taken for it. */
-  function run(lease: Lease, state: LaneState): void {
+  function run(lease: Lease, lane: Lane): void {
     underLease.set(lease, lease.leaseUntil);
     if (lease.leaseUntil < nextLeaseEnd) nextLeaseEnd = lease.leaseUntil;
-    const attempt = runAttempt(attemptDeps, lease, state, stopping.signal)
+    const attempt = runAttempt(attemptDeps, lease, lane, stopping.signal)
       .then((end) => {
         if (end.dueAt !== null) wakeRoute(lease.route, end.dueAt);
       })
@@ -264,7 +252,9 @@ export function createScheduler(deps: SchedulerDeps, lanes: ReadonlyMap<string, 
       .finally(() => {
         attempts.delete(attempt);
         underLease.delete(lease);
-        state.slots.give();
+        // Only one delivery with a crash behind it runs at a time: another may have waited for this one.
+        if (lease.crashes > 0) refreshWanted = true;
+        lanes.giveSlot(lane);
         work();
       });
     attempts.add(attempt);
@@ -273,35 +263,60 @@ export function createScheduler(deps: SchedulerDeps, lanes: ReadonlyMap<string, 
   /** Renews leases of long attempts first, then takes back those that ran out: never one that is still worked on. */
   async function keepLeases(): Promise<void> {
     const now = clock.now();
-    const renewals: Promise<unknown>[] = [];
-    for (const [lease, until] of underLease) {
-      if (until - now > LEASE_MS - RENEW_EVERY_MS) continue;
-      underLease.set(lease, now + LEASE_MS);
-      renewals.push(store.renew(lease, now + LEASE_MS));
-    }
-    if (renewals.length > 0) await Promise.all(renewals);
+    const old = [...underLease].filter(([, until]) => until - now <= LEASE_MS - RENEW_EVERY_MS);
+    // A renewal that fails ends the round here: nothing is taken back while leases that stand cannot be told from dead ones.
+    await Promise.all(
+      old.map(async ([lease]) => {
+        const answer = await store.renew(lease, now + LEASE_MS);
+        if (answer === 'kept' && underLease.has(lease)) underLease.set(lease, now + LEASE_MS);
+      }),
+    );
     if (now < nextLeaseEnd) return;
     nextLeaseEnd = Number.POSITIVE_INFINITY;
-    const reclaimed = await store.reclaimExpired(now, CRASH_LIMIT);
+    let reclaimed: number;
+    try {
+      reclaimed = await store.reclaimExpired(now, CRASH_LIMIT);
+    } catch (error) {
+      nextLeaseEnd = now;
+      throw error;
+    }
     if (reclaimed > 0) log.warn({ event: 'queue.reclaimed', count: reclaimed }, 'leases ran out');
-    refreshWanted = true;
     await refresh();
   }
 
   async function expire(): Promise<void> {
-    nextDeadline = Number.POSITIVE_INFINITY;
     let expired: number;
     do {
       expired = await store.expireDue(clock.now(), EXPIRE_BATCH);
     } while (expired === EXPIRE_BATCH);
-    scheduleRefresh();
+    nextDeadline = Number.POSITIVE_INFINITY;
+    await refresh();
+  }
+
+  /** Moves what stands on routes without a lane to one of its own that has one. */
+  async function reroute(): Promise<void> {
+    rerouteWanted = false;
+    try {
+      await store.reroute([...lanes.all().keys()]);
+    } catch (error) {
+      rerouteWanted = true;
+      throw error;
+    }
+    refreshWanted = true;
   }
 
   /** Asks the store for the next moments; keeps nearer ones that were learnt since. */
   async function refresh(): Promise<void> {
     refreshWanted = false;
-    const due = await store.nextDue();
-    for (const [route, at] of due.routes) wakeRoute(route, at);
+    let due: Awaited<ReturnType<QueueStore['nextDue']>>;
+    try {
+      due = await store.nextDue();
+    } catch (error) {
+      refreshWanted = true;
+      throw error;
+    }
+    // A route without a lane is left alone here: what could be moved was moved, the rest waits for a config that has it.
+    for (const [route, at] of due.routes) if (lanes.get(route) !== undefined) wakeRoute(route, at);
     if (due.nextDeadline !== null) nextDeadline = Math.min(nextDeadline, due.nextDeadline);
     if (due.nextLeaseEnd !== null) nextLeaseEnd = Math.min(nextLeaseEnd, due.nextLeaseEnd);
   }
@@ -316,19 +331,21 @@ export function createScheduler(deps: SchedulerDeps, lanes: ReadonlyMap<string, 
   }
 
   function wakeRoute(route: string, at: number): void {
-    const state = states.get(route);
-    if (state !== undefined && at < state.mayBeDueAt) state.mayBeDueAt = at;
+    const lane = lanes.get(route);
+    if (lane === undefined) rerouteWanted = true;
+    else if (at < lane.mayBeDueAt) lane.mayBeDueAt = at;
   }
 
   function armTimer(): void {
     const now = clock.now();
     let at = Math.min(nextDeadline, nextLeaseEnd);
-    for (const state of states.values()) {
-      if (state.slots.free() > 0) at = Math.min(at, state.mayBeDueAt);
-      else if (state.mayBeDueAt < Number.POSITIVE_INFINITY) at = Math.min(at, now + (state.slots.waitMs() ?? Infinity));
+    for (const lane of lanes.all().values()) {
+      if (lane.slots.free() > 0) at = Math.min(at, lane.mayBeDueAt);
+      else if (lane.mayBeDueAt < Number.POSITIVE_INFINITY) at = Math.min(at, now + (lane.slots.waitMs() ?? Infinity));
     }
     for (const until of underLease.values()) at = Math.min(at, until - LEASE_MS + RENEW_EVERY_MS);
-    at = Math.max(at, pausedUntil);
+    if (refreshWanted || rerouteWanted) at = Math.min(at, now);
+    at = Math.max(at, now + Math.max(0, pausedUntil - clock.monotonicMs()));
     if (at === timerAt && cancelTimer !== null) return;
     cancelTimer?.();
     cancelTimer = null;
@@ -344,24 +361,8 @@ export function createScheduler(deps: SchedulerDeps, lanes: ReadonlyMap<string, 
     if (!(error instanceof RelayError)) throw error;
     if (error.code === 'store-closed') return;
     log.error({ event: 'store.failed', reason: error.message }, 'queue waits for the store');
-    pausedUntil = clock.now() + STORE_PAUSE_MS;
+    pausedUntil = clock.monotonicMs() + STORE_PAUSE_MS;
     refreshWanted = true;
-  }
-
-  function lanesToStates(
-    next: ReadonlyMap<string, Lane>,
-    before: ReadonlyMap<string, LaneState>,
-  ): Map<string, LaneState> {
-    const made = new Map<string, LaneState>();
-    for (const [name, lane] of next) {
-      const old = before.get(name);
-      const same = old !== undefined && old.transport === lane.transport;
-      made.set(name, same ? old : { ...lane, ...freshLane(lane.transport) });
-    }
-    return made;
-  }
-
-  function freshLane(transport: Transport): Pick<LaneState, 'slots' | 'mayBeDueAt' | 'claiming'> {
-    return { slots: createSlots(transport.capacity, transport.rate, clock), mayBeDueAt: 0, claiming: false };
+    if (!stopping.signal.aborted) armTimer();
   }
 }

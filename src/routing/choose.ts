@@ -95,10 +95,13 @@ export function chooseRoute(
   return { kind: 'unmatched', reason: 'no routing rule matches' };
 }
 
+/** Whether what goes over `route` is under verified TLS; a sandbox captures, and nothing crosses a wire at all. */
+export function isProtected(route: RouteConfig): boolean {
+  return route.type === 'sandbox' || route.tls !== 'none';
+}
+
 function mayCarry(route: RouteConfig | undefined, facts: RoutingFacts): boolean {
-  if (route === undefined) return false;
-  // A sandbox captures: nothing crosses a wire that TLS could protect.
-  return !facts.requireTls || route.type === 'sandbox' || route.tls !== 'none';
+  return route !== undefined && (!facts.requireTls || isProtected(route));
 }
 
 function oneOf(wanted: readonly string[] | undefined, has: string): ReturnType<Condition['test']> {

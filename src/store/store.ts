@@ -84,6 +84,8 @@ export interface Lease {
   readonly recipientDsn: RecipientDsn | null;
   readonly smtpUtf8: boolean;
   readonly eightBit: boolean;
+  /** It may leave the machine under verified TLS only. */
+  readonly requireTls: boolean;
   readonly priority: Priority;
   readonly tag: string | null;
   /** Attempts recorded so far. */
@@ -124,7 +126,8 @@ export interface QueueStore {
   release(lease: Lease, dueAt: number): Promise<'released' | 'lost'>;
   /**
    * Takes back leases that ran out before `now`. Each is recorded as an `uncertain` attempt (the copy may have gone out),
-   * counts as a crash, and is due at once, or `quarantined` after `crashLimit` crashes. Returns how many.
+   * counts as a crash, and is due at once, after a second crash some seconds later, or `quarantined` after `crashLimit`
+   * crashes. Returns how many.
    */
   reclaimExpired(now: number, crashLimit: number): Promise<number>;
   /** Moves undelivered deliveries past their deadline to `expired`, at most `limit` a call. Returns how many. */

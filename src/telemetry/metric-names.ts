@@ -84,6 +84,12 @@ export const METRICS = {
     labels: ['reason'],
     help: 'Failed SMTP logins',
   },
+  smtpRefused: {
+    name: 'leadpush_smtp_refused_total',
+    type: 'counter',
+    labels: ['reason'],
+    help: 'SMTP clients turned away, and mail refused before it was looked at',
+  },
   buildInfo: {
     name: 'leadpush_build_info',
     type: 'gauge',

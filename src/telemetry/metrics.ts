@@ -41,7 +41,7 @@ export interface MetricNames {
 export interface Metrics {
   /** A message was answered with 250. */
   accepted(tag: string | null): void;
-  /** A message was refused at submission. */
+  /** A message was refused at submission, for what it is or because it could not be stored. */
   rejected(refusal: Pick<Refusal, 'code' | 'enhanced'>): void;
   /** An attempt ended, with its phases. */
   attempt(route: string, outcome: Outcome): void;
@@ -52,6 +52,8 @@ export interface Metrics {
   smtpConnection(listener: string, tls: string): void;
   /** A login failed; `reason` comes from a fixed list. */
   smtpAuthFailure(reason: string): void;
+  /** An SMTP client was turned away, or its mail was refused before it was looked at; `reason` comes from a fixed list. */
+  smtpRefused(reason: string): void;
   /** Replaces the names that may stand in labels, after a change of config. */
   setNames(names: MetricNames): void;
   /** Everything as Prometheus text, and its content type. */
@@ -84,6 +86,7 @@ export function createMetrics(deps: MetricsDeps): Metrics {
   const eventLoopLag = new Gauge({ ...spec('eventLoopLag'), ...inRegistry });
   const smtpConnections = new Counter({ ...spec('smtpConnections'), ...inRegistry });
   const smtpAuthFailures = new Counter({ ...spec('smtpAuthFailures'), ...inRegistry });
+  const smtpRefused = new Counter({ ...spec('smtpRefused'), ...inRegistry });
   const buildInfo = new Gauge({ ...spec('buildInfo'), ...inRegistry });
   buildInfo.set({ version: deps.version, node: process.version }, 1);
 
@@ -140,6 +143,7 @@ export function createMetrics(deps: MetricsDeps): Metrics {
     },
     smtpConnection: (listener, tls) => smtpConnections.inc({ listener, tls }),
     smtpAuthFailure: (reason) => smtpAuthFailures.inc({ reason }),
+    smtpRefused: (reason) => smtpRefused.inc({ reason }),
     setNames(names) {
       tags = knownTags(names.tags);
       routes = new Set(names.routes);

@@ -1,29 +1,15 @@
-/** Sorts refusals at submission into few kinds, for the label of a metric. */
+/**
+ * Sorts refusals of messages at submission into few kinds, for the label of a metric. What an SMTP session refuses by itself
+ * (no login, too many recipients, too big) never comes here: it counts in a metric of its own.
+ */
 import type { Refusal } from '../core/refusal.ts';
 
 /** Every value that the label `reason` of `leadpush_messages_rejected_total` can have. */
-export const REJECTION_REASONS = [
-  'credentials',
-  'not-allowed',
-  'malformed',
-  'too-big',
-  'too-many-recipients',
-  'link-policy',
-  'tls',
-  'storage',
-  'unavailable',
-  'other',
-] as const;
+export const REJECTION_REASONS = ['not-allowed', 'malformed', 'tls', 'storage', 'unavailable', 'other'] as const;
 export type RejectionReason = (typeof REJECTION_REASONS)[number];
 
 const BY_ENHANCED_CODE: ReadonlyMap<string, RejectionReason> = new Map([
-  ['5.7.8', 'credentials'],
-  ['4.7.0', 'credentials'],
   ['5.7.1', 'not-allowed'],
-  ['5.3.4', 'too-big'],
-  ['4.5.3', 'too-many-recipients'],
-  ['5.5.3', 'too-many-recipients'],
-  ['5.7.0', 'link-policy'],
   ['5.7.10', 'tls'],
   ['4.3.1', 'storage'],
 ]);

@@ -65,6 +65,34 @@ describe('check', () => {
     expect(ran.out).toContain('dkim generate --domain example.com');
   });
 
+  test('several keys that are not there are told with the command for each', async () => {
+    const folder = tempFolder();
+    const dkim = [
+      { selector: 'lp1', key: './a.pem' },
+      { selector: 'lp2', key: './b.ed25519.pem' },
+    ];
+    const ran = await check(writeConfig(folder, { senders: [{ domain: 'example.com', dkim }], ...SMTP_ROUTE }));
+    expect(levels(ran, 'dkim')).toEqual(['error', 'error']);
+    expect(ran.json.map((result) => result['hint'])).toEqual(
+      expect.arrayContaining([
+        `Make it with: leadpush-relay dkim generate --domain example.com --selector lp1 --out ${join(folder, 'a.pem')}`,
+        `Make it with: leadpush-relay dkim generate --domain example.com --selector lp2 --algorithm ed25519 --out ${join(folder, 'b.ed25519.pem')}`,
+      ]),
+    );
+  });
+
+  test('a certificate that is not there is told in plain words', async () => {
+    const folder = tempFolder();
+    const smtp = {
+      listeners: [{ host: '127.0.0.1', port: 2525, tls: 'starttls' }],
+      tls: { cert: './cert.pem', key: './key.pem' },
+    };
+    const ran = await check(writeConfig(folder, { smtp }));
+    expect(ran.code).toBe(1);
+    expect(ran.out).toContain(`${join(folder, 'cert.pem')}: there is no such file`);
+    expect(ran.out).not.toContain('ENOENT');
+  });
+
   test('a key that is not there is in order where every route is a sandbox', async () => {
     const senders = [{ domain: 'example.com', dkim: [{ selector: 'lp1', key: './none.pem' }] }];
     const ran = await check(writeConfig(tempFolder(), { senders }));

@@ -1,6 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { VERSION } from '../../src/version.ts';
 import { seed } from './seed.ts';
 import { run, tempFolder, writeConfig } from './support.ts';
 
@@ -16,6 +17,7 @@ describe('the program', () => {
       'send',
       'tail',
       'trace',
+      'show',
       'queue',
       'stats',
       'explain',
@@ -67,14 +69,52 @@ describe('the program', () => {
     expect(json).toHaveLength(1);
   });
 
-  test('a broken config ends with 1, every finding, and the way to read mail without it', async () => {
-    const file = writeConfig(tempFolder(), { hostnam: 'x' });
-    const { code, err } = await run(['tail', '--config', file]);
+  test('prints the version of package.json', async () => {
+    expect((await run(['--version'])).out).toBe(`${VERSION}\n`);
+  });
+
+  test('a broken config ends with 1 and every finding', async () => {
+    const file = writeConfig(tempFolder(), { hostnam: 'x', retries: 3 });
+    const { code, err } = await run(['explain', '--config', file]);
     expect(code).toBe(1);
     expect(err).toContain(`${file}:`);
     expect(err).toContain('hostnam');
-    expect(err).toContain('--data');
+    expect(err).toContain('retries');
   });
+
+  test('reading mail needs no valid config and none of its secrets', async () => {
+    const folder = tempFolder();
+    const { accept } = await seed(join(folder, 'data'));
+    const { id } = await accept();
+    const config = writeConfig(folder, {
+      hostnam: 'x',
+      routes: { ses: { type: 'smtp', host: 'smtp.example.net', username: 'u', password: '${SMTP_PASSWORD}' } },
+    });
+    for (const argv of [['tail'], ['trace', id], ['queue'], ['queue', 'retry', id], ['stats']]) {
+      const { code, err } = await run([...argv, '--config', config]);
+      expect([argv, code, err]).toEqual([argv, 0, '']);
+    }
+  });
+
+  test('reading mail with a data folder that cannot be told says why, and names --data', async () => {
+    const file = writeConfig(tempFolder(), { data: '${MAIL_FOLDER}' });
+    const { code, err } = await run(['tail', '--config', file]);
+    expect(code).toBe(1);
+    expect(err).toContain('`MAIL_FOLDER` is not set');
+    expect(err).toContain('--data FOLDER');
+  });
+
+  test.each([['tail'], ['explain'], ['stats'], ['send'], ['check']])(
+    '%s with a config that is not there says so and how to name one',
+    async (name) => {
+      const file = join(tempFolder(), 'nope.yaml');
+      const { code, out, err } = await run([name, '--config', file], { tty: true });
+      expect(code).toBe(1);
+      expect(out + err).toContain(`config file ${file} does not exist`);
+      expect(out + err).toContain('--config FILE');
+      expect(out + err).not.toContain(':1:1');
+    },
+  );
 });
 
 describe('as a process of its own', () => {

@@ -97,6 +97,25 @@ describe('queue', () => {
   );
 });
 
+describe('queue with a word that is none of its commands', () => {
+  test('says so, and names the ones it has', async () => {
+    const { code, err } = await queue(tempFolder(), ['foo']);
+    expect(code).toBe(2);
+    expect(err).toContain('unknown command "foo"');
+    expect(err).toContain('list, retry, cancel');
+  });
+
+  test('suggests the one that was meant', async () => {
+    expect((await queue(tempFolder(), ['retyr', 'msg_1'])).err).toContain('did you mean `retry`?');
+  });
+
+  test('list takes no words of its own', async () => {
+    const { code, err } = await queue(tempFolder(), ['list', 'foo']);
+    expect(code).toBe(2);
+    expect(err).toContain('too many arguments');
+  });
+});
+
 describe('stats', () => {
   test('counts by tag what was accepted and what became of it', async () => {
     const folder = tempFolder();

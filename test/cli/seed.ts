@@ -26,9 +26,11 @@ export interface Seed {
 export interface SeedMessage extends Partial<Omit<MessageRecord, 'id'>> {
   readonly recipient?: string;
   readonly route?: string;
+  readonly content?: Uint8Array;
 }
 
 const LEASE_MS = 60_000;
+const CONTENT = Buffer.from('Subject: x\r\n\r\nhello\r\n');
 
 /** Opens `relay.db` in `folder`, making it when needed; closed when the test ends. */
 export async function seed(folder: string): Promise<Seed> {
@@ -50,7 +52,7 @@ export async function seed(folder: string): Promise<Seed> {
     store,
     clock,
     async accept(over = {}) {
-      const { recipient = 'ann@example.net', route = 'ses', ...record } = over;
+      const { recipient = 'ann@example.net', route = 'ses', content = CONTENT, ...record } = over;
       const id = ids.message();
       const delivery = ids.delivery();
       await store.intake.accept({
@@ -66,7 +68,7 @@ export async function seed(folder: string): Promise<Seed> {
             route,
           },
         ],
-        content: Buffer.from('Subject: x\r\n\r\nhello\r\n'),
+        content: Buffer.from(content),
         idempotency: null,
         leaseMs: null,
       });
@@ -135,6 +137,23 @@ export const DELIVERED: Outcome = {
   code: 250,
   enhanced: '2.0.0',
   response: 'Ok queued as 4X2',
+  ...facts,
+};
+
+export const CAPTURED: Outcome = {
+  ...DELIVERED,
+  nextHop: 'sandbox',
+  tls: null,
+  response: 'captured by the sandbox',
+};
+
+export const LOGIN_REFUSED: Outcome = {
+  kind: 'deferred',
+  cause: 'auth',
+  stage: 'auth',
+  code: 535,
+  enhanced: '5.7.8',
+  response: 'authentication failed',
   ...facts,
 };
 

@@ -13,7 +13,11 @@ interface Hop {
 }
 
 /** A listener that takes one message a connection and answers its final dot with `answer`. */
-async function listen(answer = `250 2.0.0 Ok: queued as ${ID}`, capabilities = ['AUTH PLAIN']): Promise<Hop> {
+async function listen(
+  answer = `250 2.0.0 Ok: queued as ${ID}`,
+  capabilities = ['AUTH PLAIN'],
+  answers: Readonly<Record<string, string>> = {},
+): Promise<Hop> {
   const commands: string[] = [];
   let mail = '';
   const converse = (socket: Socket): void => {
@@ -41,6 +45,7 @@ async function listen(answer = `250 2.0.0 Ok: queued as ${ID}`, capabilities = [
               .map((text, i, all) => `250${i === all.length - 1 ? ' ' : '-'}${text}\r\n`)
               .join(''),
           );
+        else if (verb !== undefined && answers[verb] !== undefined) socket.write(`${answers[verb]}\r\n`);
         else if (verb === 'AUTH') socket.write('235 2.7.0 ok\r\n');
         else if (verb === 'DATA') {
           inData = true;
@@ -65,10 +70,12 @@ const configFor = (port: number, tls = 'starttls'): string =>
 describe('send', () => {
   test('sends a demonstration mail to the first listener of the config and says what to type next', async () => {
     const hop = await listen();
-    const { code, out } = await run(['send', '--config', configFor(hop.port)], { tty: true });
+    const config = configFor(hop.port);
+    const { code, out } = await run(['send', '--config', config], { tty: true });
     expect(code).toBe(0);
     expect(out).toBe(
-      `127.0.0.1:${hop.port} answered: 250 2.0.0 Ok: queued as ${ID}\nSee what became of it: leadpush-relay trace ${ID}\n`,
+      `127.0.0.1:${hop.port} answered: 250 2.0.0 Ok: queued as ${ID}\n` +
+        `See what became of it: leadpush-relay trace ${ID} --config ${config}\n`,
     );
     expect(hop.commands).toContain('MAIL FROM:<no-reply@example.com>');
     expect(hop.commands).toContain('RCPT TO:<ann@example.net>');
@@ -152,10 +159,75 @@ describe('send', () => {
   });
 
   test('says how to start the relay when nothing listens', async () => {
+    const config = configFor(2525);
+    const argv = ['send', '--host', '127.0.0.1', '--port', '1'];
+    expect(await run(argv)).toMatchObject({ code: 1, err: expect.stringContaining('Start it with: npm start') });
+    const named = await run([...argv, '--config', config]);
+    expect(named.err).toContain('nothing listens there');
+    expect(named.err).toContain(`Start it with: leadpush-relay serve --config ${config}`);
+  });
+
+  test('with --host and --port it reads no config', async () => {
     const hop = await listen();
-    const { code, err } = await run(['send', '--host', '127.0.0.1', '--port', '1', '--config', configFor(hop.port)]);
+    const to = ['send', '--host', '127.0.0.1', '--port', String(hop.port)];
+    const { code, out } = await run([...to, '--config', join(tempFolder(), 'none.yaml')], { tty: true });
+    expect(code).toBe(0);
+    expect(out).toContain(`leadpush-relay trace ${ID}`);
+  });
+
+  test('asks for the password on a terminal', async () => {
+    const hop = await listen();
+    const { code, err } = await run(['send', '--username', 'app', '--config', configFor(hop.port)], {
+      secrets: ['s3cret'],
+    });
+    expect([code, err]).toEqual([0, 'Password: ']);
+    expect(hop.commands).toContain(`AUTH PLAIN ${Buffer.from('\0app\0s3cret').toString('base64')}`);
+  });
+
+  test.each([
+    ['530 5.7.0 Authentication required', ['--username NAME', 'LEADPUSH_PASSWORD']],
+    ['530 5.7.0 Must issue a STARTTLS command first', ['--tls starttls']],
+  ])('after %s at MAIL it says how to go on', async (answer, words) => {
+    const hop = await listen(undefined, undefined, { MAIL: answer });
+    const { code, err } = await run(['send', '--config', configFor(hop.port)]);
     expect(code).toBe(1);
-    expect(err).toContain('npm start');
+    for (const word of words) expect(err).toContain(word);
+    expect(err).not.toContain('trace');
+  });
+
+  test('after a refused login it points to the password and the log', async () => {
+    const hop = await listen(undefined, undefined, { AUTH: '535 5.7.8 Authentication credentials invalid' });
+    const { err } = await run(['send', '--username', 'app', '--password', 'x', '--config', configFor(hop.port)]);
+    expect(err).toContain('Check the password');
+    expect(err).toContain("relay's log has the reason");
+    expect(err).not.toContain('trace');
+  });
+
+  test.each([
+    ['550 5.7.1 Header X-Leadpush-Tag is not allowed for this credential (credentials[].headers.allow)', "--tag ''"],
+    [
+      '550 5.7.1 Header X-Leadpush-TTL is not allowed for this credential (credentials[].headers.allow)',
+      'leave it out',
+    ],
+    ['550 5.7.1 From address <a@example.org> is not allowed for this credential', 'leadpush-relay tail --config '],
+    ['550 5.7.1 From domain example.org is not a sender of this relay', 'leadpush-relay tail --config '],
+  ])('after %s it says what helps', async (answer, words) => {
+    const hop = await listen(answer);
+    const { code, err } = await run(['send', '--config', configFor(hop.port)]);
+    expect(code).toBe(1);
+    expect(err).toContain(words);
+    expect(err).not.toContain('trace');
+  });
+
+  test('its help names each default once', async () => {
+    const { out } = await run(['send', '--help'], { columns: 300 });
+    expect(
+      out
+        .split('\n')
+        .find((line) => line.includes('--to '))
+        ?.match(/default/g),
+    ).toHaveLength(1);
+    expect(out).not.toContain('[]');
   });
 
   test('needs a port that is known', async () => {

@@ -16,6 +16,7 @@ export interface TestIo extends CliIo {
   readonly clock: ManualClock;
   /** What was written to standard output so far. */
   readonly out: () => string;
+  readonly outBytes: () => Buffer;
   readonly err: () => string;
   /** Standard output as JSON lines. */
   readonly json: () => readonly Record<string, unknown>[];
@@ -35,22 +36,22 @@ export interface TestIoOptions {
 }
 
 export function createTestIo(options: TestIoOptions = {}): TestIo {
-  const out: string[] = [];
-  const err: string[] = [];
+  const out: Buffer[] = [];
+  const err: Buffer[] = [];
   const end = new AbortController();
   const tty = options.tty === true;
-  const output = (parts: string[]): CliOutput => ({
+  const output = (parts: Buffer[]): CliOutput => ({
     isTty: tty,
     hasColor: options.color === true,
     columns: options.columns ?? 200,
-    write: async (text) => void parts.push(text),
+    write: async (text) => void parts.push(Buffer.from(text)),
   });
   const secrets = [...(options.secrets ?? [])];
   const stdin: CliInput = {
     isTty: options.secrets !== undefined,
     readAll: async () => options.stdin ?? '',
     readSecret: async (prompt) => {
-      err.push(prompt);
+      err.push(Buffer.from(prompt));
       return secrets.shift() ?? '';
     },
   };
@@ -63,11 +64,12 @@ export function createTestIo(options: TestIoOptions = {}): TestIo {
     signal: end.signal,
     onHangup: () => () => {},
     exit: { code: 0 },
-    out: () => out.join(''),
-    err: () => err.join(''),
+    out: () => Buffer.concat(out).toString(),
+    outBytes: () => Buffer.concat(out),
+    err: () => Buffer.concat(err).toString(),
     json: () =>
-      out
-        .join('')
+      Buffer.concat(out)
+        .toString()
         .split('\n')
         .filter((line) => line !== '')
         .map((line) => JSON.parse(line)),

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { BUSY, DELIVERED, HOSTILE, NO_USER, seed } from './seed.ts';
+import { BUSY, CAPTURED, DELIVERED, HOSTILE, LOGIN_REFUSED, NO_USER, seed } from './seed.ts';
 import { NOW, type Ran, run, tempFolder, type TestIoOptions, writeConfig } from './support.ts';
 
 const trace = (folder: string, argv: readonly string[], options: TestIoOptions = {}): Promise<Ran> =>
@@ -137,14 +137,27 @@ describe('trace', () => {
     const folder = tempFolder();
     const { accept, attempt } = await seed(`${folder}/data`);
     const { id } = await accept({ route: 'catch' });
-    await attempt(DELIVERED, { state: 'delivered', captured: true }, 'catch');
-    const config = writeConfig(folder, {
-      routes: { catch: { type: 'sandbox' } },
-      rules: [{ name: 'default', via: ['catch'] }],
-    });
-    expect(firstLine(await run(['trace', id, '--config', config], { tty: true }))).toContain(
-      'nothing left this machine',
+    await attempt(CAPTURED, { state: 'delivered', captured: true }, 'catch');
+    const ran = await run(['trace', id, '--config', writeConfig(folder)], { tty: true });
+    expect(firstLine(ran)).toContain('nothing left this machine');
+    expect(firstLine(ran)).toContain(`leadpush-relay show ${id} --config `);
+  });
+
+  test('says of a login that a next hop refused which settings it is about', async () => {
+    const folder = tempFolder();
+    const { accept, attempt } = await seed(folder);
+    const { id } = await accept();
+    await attempt(LOGIN_REFUSED, { state: 'deferred', dueAt: NOW + 5000, route: 'ses' });
+    expect(firstLine(await trace(folder, [id]))).toContain(
+      '535 5.7.8 authentication failed (the username or password of route ses was refused)',
     );
+  });
+
+  test('says what one message more needs in the words for one', async () => {
+    const folder = tempFolder();
+    await (await seed(folder)).accept();
+    const { out } = await trace(folder, ['ann@example.net', '--limit', '1']);
+    expect(out).toContain('The newest one is shown; there may be more: --limit 4');
   });
 
   test('ends with 1 and a next step when nothing is known', async () => {

@@ -76,7 +76,7 @@ function verdict(one: Partial<DeliveryView>, over: Partial<VerdictInput> = {}): 
     attempts: [],
     events: [],
     now: NOW + 1000,
-    sandboxRoutes: new Set(['sandbox']),
+    placeOptions: ' --data ./d',
     ...over,
   }).text;
 }
@@ -91,9 +91,11 @@ describe('the verdict', () => {
   });
 
   test('on a captured mail says that nothing left', () => {
-    expect(verdict({ state: 'delivered', route: 'sandbox', deliveredAt: NOW + 5 })).toContain(
-      'nothing left this machine',
-    );
+    const capture: AttemptView = { ...attempt, route: 'catch', outcome: 'delivered', next_hop: 'sandbox', tls: null };
+    const text = verdict({ state: 'delivered', attempts: 1, deliveredAt: NOW + 5 }, { attempts: [capture] });
+    expect(text).toContain('Captured by the sandbox route catch');
+    expect(text).toContain('nothing left this machine');
+    expect(text).toContain(`leadpush-relay show msg_${'0'.repeat(26)} --data ./d`);
   });
 
   test('on a waiting mail says what came of the last attempt, when the next is due and when it ends', () => {
@@ -113,7 +115,7 @@ describe('the verdict', () => {
     ['suppressed', 'the address is suppressed'],
     ['throttled', 'too many messages'],
     ['canceled', 'Canceled'],
-    ['quarantined', `queue retry ${DELIVERY}`],
+    ['quarantined', `queue retry ${DELIVERY} --data ./d`],
   ] as const)('on a mail that is %s says so', (state, words) => {
     expect(verdict({ state })).toContain(words);
   });

@@ -120,6 +120,8 @@ test.each([
   '::',
   '10.0.0.1',
   '128.0.0.1',
+  '1.127.0.0',
+  '127.evil.example',
   '::ffff:10.0.0.1',
   '::2',
   'localhost.example.com',

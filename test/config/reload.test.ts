@@ -17,7 +17,6 @@ function changes(before: string, after: string): readonly string[] {
 
 test('routes, rules, tags and senders need no restart', () => {
   const next = `
-hostname: new.example.com
 smtp: { trusted_networks: [127.0.0.0/8], max_recipients: 7 }
 retention: { sandbox: 1d }
 unknown_senders: unsigned
@@ -42,6 +41,7 @@ routes: { sandbox: { type: sandbox } }
 rules: [{ name: default, via: [sandbox] }]
 `;
   expect(compareForReload(running, configOf(loadConfig(folder.write('relay.yaml', next), {})))).toEqual([
+    `hostname: ${running.hostname} -> new.example.com needs a restart`,
     `data: ${folder.path}/data -> ${folder.path}/elsewhere needs a restart`,
     'retention.content: until-settled -> a duration needs a restart',
     'smtp.listeners: 127.0.0.1:2525 (starttls) -> 127.0.0.1:2526 (implicit) needs a restart',

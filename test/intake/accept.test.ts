@@ -12,6 +12,7 @@ import { silentLog } from '../../src/telemetry/log.ts';
 import { address } from '../support/address.ts';
 import { createManualClock } from '../support/clock.ts';
 import { testConfig } from '../support/config.ts';
+import { until } from '../support/relay.ts';
 
 const clock = createManualClock(Date.UTC(2026, 0, 5, 10));
 const signer: Signer = {
@@ -47,6 +48,7 @@ describe('accepting a message', () => {
       ids: createIds(clock),
       clock,
       log: silentLog,
+      contents: { put() {}, forget() {} },
       headStart: given.headStart ?? (() => null),
       onAccepted: ({ deliveries }) => woken.push(...deliveries.map((delivery) => delivery.route)),
       onRejected() {},
@@ -255,6 +257,8 @@ describe('accepting a message', () => {
     } as const;
     const result = intake().checkSender({ ...submitter, credential }, address('a@elsewhere.example'));
     expect(result).toMatchObject({ code: 550, enhanced: '5.7.1' });
+    // The client has its answer before the event is written.
+    await until(async () => (await store.history.events({ limit: 1 })).length === 1, 'the event', 5000);
     const [event] = await store.history.events({ limit: 1 });
     expect(event?.type).toBe('message.rejected');
   });

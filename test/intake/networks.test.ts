@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { addressGroup, createNetworks, isLoopback, normalizeAddress } from '../../src/intake/networks.ts';
+import { addressGroup, createNetworks, normalizeAddress } from '../../src/intake/networks.ts';
 
 describe('createNetworks', () => {
   test('contains the first and the last address of a network and neither neighbour', () => {
@@ -92,19 +92,6 @@ describe('normalizeAddress', () => {
       { numRuns: 200 },
     );
   });
-});
-
-describe('isLoopback', () => {
-  test.each(['127.0.0.1', '127.255.0.9', '::1', '::ffff:127.0.0.1'])('%s is loopback', (address) => {
-    expect(isLoopback(address)).toBe(true);
-  });
-
-  test.each(['128.0.0.1', '1.127.0.0', '::2', '127.evil.example', '', '::ffff:192.0.2.1'])(
-    '%j is not loopback',
-    (address) => {
-      expect(isLoopback(address)).toBe(false);
-    },
-  );
 });
 
 describe('addressGroup', () => {

@@ -1,23 +1,17 @@
 import fc from 'fast-check';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { CredentialConfig } from '../../src/config/types.ts';
 import type { CredentialCheck } from '../../src/intake/credentials.ts';
 import { createNetworks } from '../../src/intake/networks.ts';
 import { startAuth } from '../../src/intake/smtp-auth.ts';
 import { MAX_AUTH_LINE_BYTES } from '../../src/intake/smtp-wire.ts';
-import { connectSmtp, type SmtpClient } from '../support/smtp-client.ts';
-import { credentialFor, type Rig, startRig } from '../support/smtp-listener.ts';
+import { credentialFor, type Rig, useSmtp } from '../support/smtp-listener.ts';
 
 const b64 = (text: string): string => Buffer.from(text, 'utf8').toString('base64');
 const PLAIN = `AUTH PLAIN ${b64('\0app\0secret')}`;
 
-const rigs: Rig[] = [];
-const clients: SmtpClient[] = [];
-
-afterEach(async () => {
-  for (const client of clients.splice(0)) client.destroy();
-  await Promise.all(rigs.splice(0).map((rig) => rig.listener.stop(0)));
-});
+const smtp = useSmtp();
+const { dial } = smtp;
 
 const app: CredentialConfig = await credentialFor('app', 'secret');
 
@@ -31,19 +25,9 @@ const check: CredentialCheck = {
   refresh: (credential) => credential,
 };
 
-async function open(over: Partial<CredentialCheck> = {}): Promise<Rig> {
+function open(over: Partial<CredentialCheck> = {}): Promise<Rig> {
   const settings = { hasCredentials: true, trusted: createNetworks([]) };
-  const rig = await startRig({ check: { ...check, ...over }, settings });
-  rigs.push(rig);
-  return rig;
-}
-
-async function dial(rig: Rig): Promise<SmtpClient> {
-  const client = await connectSmtp({ port: rig.port });
-  clients.push(client);
-  await client.reply();
-  await client.command('EHLO client.example');
-  return client;
+  return smtp.open({ check: { ...check, ...over }, settings });
 }
 
 describe('AUTH', () => {
@@ -127,9 +111,7 @@ describe('AUTH', () => {
   test('is refused before EHLO and during a transaction', async () => {
     const rig = await open();
     rig.settings.trusted = createNetworks(['127.0.0.0/8']);
-    const client = await connectSmtp({ port: rig.port });
-    clients.push(client);
-    await client.reply();
+    const client = await smtp.greeted(rig);
     expect((await client.command(PLAIN)).raw).toBe('503 5.5.1 Send EHLO first');
     await client.command('EHLO client.example');
     await client.command('MAIL FROM:<a@example.com>');

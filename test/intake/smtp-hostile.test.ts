@@ -2,34 +2,12 @@ import { once } from 'node:events';
 import { connect, Socket } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { createNetworks } from '../../src/intake/networks.ts';
-import { connectSmtp, type SmtpClient } from '../support/smtp-client.ts';
-import { credentialFor, type Rig, type RigOptions, startRig } from '../support/smtp-listener.ts';
+import { credentialFor, ENVELOPE, useSmtp } from '../support/smtp-listener.ts';
 
-const rigs: Rig[] = [];
-const clients: SmtpClient[] = [];
-
-afterEach(async () => {
-  for (const client of clients.splice(0)) client.destroy();
-  await Promise.all(rigs.splice(0).map((rig) => rig.listener.stop(0)));
-});
-
-async function open(options: RigOptions = {}): Promise<Rig> {
-  const rig = await startRig(options);
-  rigs.push(rig);
-  return rig;
-}
-
-async function dial(rig: Rig): Promise<SmtpClient> {
-  const client = await connectSmtp({ port: rig.port });
-  clients.push(client);
-  await client.reply();
-  await client.command('EHLO client.example');
-  return client;
-}
-
-const ENVELOPE = ['MAIL FROM:<app@example.com>', 'RCPT TO:<ann@example.net>', 'DATA'];
+const smtp = useSmtp();
+const { open, dial } = smtp;
 const SMUGGLED = 'MAIL FROM:<evil@example.com>\r\nRCPT TO:<victim@example.net>\r\nDATA\r\nsmuggled\r\n.\r\n';
 
 describe('SMTP smuggling (CVE-2023-51764, CVE-2024-27938 and kin)', () => {
@@ -78,11 +56,9 @@ describe('SMTP smuggling (CVE-2023-51764, CVE-2024-27938 and kin)', () => {
 describe('clients that do not speak SMTP', () => {
   test('one that talks before the greeting gets 421 and none of its commands is run', async () => {
     const rig = await open();
-    const client = await connectSmtp({
-      port: rig.port,
+    const client = await smtp.connect(rig, {
       early: `EHLO evil.example\r\n${ENVELOPE.join('\r\n')}\r\nx\r\n.\r\n`,
     });
-    clients.push(client);
     expect((await client.reply()).raw).toBe('421 4.7.0 relay.test You talk too soon');
     await client.closed();
     expect(client.received()).not.toContain('220');
@@ -92,8 +68,7 @@ describe('clients that do not speak SMTP', () => {
 
   test('half a line before the greeting is enough', async () => {
     const rig = await open();
-    const client = await connectSmtp({ port: rig.port, early: 'EHL' });
-    clients.push(client);
+    const client = await smtp.connect(rig, { early: 'EHL' });
     expect((await client.reply()).code).toBe(421);
     await client.closed();
   });
@@ -103,9 +78,7 @@ describe('clients that do not speak SMTP', () => {
     async (line) => {
       for (const tls of ['none', 'starttls-required'] as const) {
         const rig = await open({ tls });
-        const client = await connectSmtp({ port: rig.port });
-        clients.push(client);
-        await client.reply();
+        const client = await smtp.greeted(rig);
         await client.write(`${line}\r\nHost: relay\r\n\r\nEHLO evil.example\r\n${ENVELOPE.join('\r\n')}\r\nx\r\n.\r\n`);
         expect((await client.reply()).raw).toBe('421 4.7.0 This is an SMTP port, not HTTP');
         await client.closed();
@@ -121,9 +94,7 @@ describe('clients that do not speak SMTP', () => {
     const flood = Buffer.alloc(4 * 1024 * 1024, 'A');
     const before = process.memoryUsage().arrayBuffers;
     for (let i = 0; i < 4; i++) {
-      const client = await connectSmtp({ port: rig.port });
-      clients.push(client);
-      await client.reply();
+      const client = await smtp.greeted(rig);
       void client.write(flood);
       expect((await client.reply()).raw).toBe('421 4.7.0 Command line too long');
       await client.closed();
@@ -145,9 +116,7 @@ describe('clients that do not speak SMTP', () => {
   test('binary noise is answered or cut off, and the listener lives on', async () => {
     const rig = await open();
     for (let seed = 1; seed < 6; seed++) {
-      const client = await connectSmtp({ port: rig.port });
-      clients.push(client);
-      await client.reply();
+      const client = await smtp.greeted(rig);
       void client.write(Buffer.from(Array.from({ length: 20_000 }, (_, i) => (i * seed * 7919 + (i >> 3)) & 0xff)));
       await client.closed();
     }
@@ -224,9 +193,7 @@ describe('relaying', () => {
     Object.defineProperty(Socket.prototype, '_getpeername', { ...real, value: () => peer });
     onTestFinished(() => void Object.defineProperty(Socket.prototype, '_getpeername', real));
     const rig = await open({ tls: 'none', credentials: [await credentialFor('app', 'secret')] });
-    const client = await connectSmtp({ port: rig.port });
-    clients.push(client);
-    await client.reply();
+    const client = await smtp.greeted(rig);
     expect((await client.command('EHLO client.example')).raw).not.toContain('AUTH');
     const token = Buffer.from('\0app\0secret').toString('base64');
     expect((await client.command(`AUTH PLAIN ${token}`)).raw).toMatch(/^538 5\.7\.11 /);
@@ -239,8 +206,7 @@ describe('the log', () => {
     const rig = await open({ settings: { maxConnectionsPerIp: 1 } });
     await dial(rig);
     for (let i = 0; i < 50; i++) {
-      const client = await connectSmtp({ port: rig.port });
-      clients.push(client);
+      const client = await smtp.connect(rig);
       expect((await client.reply()).raw).toMatch(/^421 4\.7\.0 /);
     }
     expect(rig.lines.length).toBeLessThanOrEqual(10);

@@ -1,8 +1,8 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createNetworks } from '../../src/intake/networks.ts';
 import { createConnectionLimits, type Slot } from '../../src/intake/smtp-limits.ts';
-import { connectSmtp, type SmtpClient } from '../support/smtp-client.ts';
-import { credentialFor, type Rig, type RigOptions, startRig } from '../support/smtp-listener.ts';
+import type { SmtpClient } from '../support/smtp-client.ts';
+import { credentialFor, type Rig, useSmtp } from '../support/smtp-listener.ts';
 
 const settings = { maxConnections: 8, maxConnectionsPerIp: 3, maxMessageBytes: 1000 };
 
@@ -84,39 +84,26 @@ describe('createConnectionLimits', () => {
 });
 
 describe('over listeners', () => {
-  const rigs: Rig[] = [];
-  const clients: SmtpClient[] = [];
+  const { open, connect } = useSmtp();
 
-  afterEach(async () => {
-    for (const client of clients.splice(0)) client.destroy();
-    await Promise.all(rigs.splice(0).map((rig) => rig.listener.stop(0)));
-  });
-
-  async function open(options: RigOptions): Promise<Rig> {
-    const rig = await startRig(options);
-    rigs.push(rig);
-    return rig;
-  }
-
-  /** Connects to `port` and returns the first reply. */
-  async function knock(port: number, from = '127.0.0.1'): Promise<{ client: SmtpClient; raw: string }> {
-    const client = await connectSmtp({ port, from });
-    clients.push(client);
+  /** Connects to `rig` and returns the first reply. */
+  async function knock(rig: Rig, from = '127.0.0.1'): Promise<{ client: SmtpClient; raw: string }> {
+    const client = await connect(rig, { from });
     return { client, raw: (await client.reply()).raw };
   }
 
   test('connections are counted together, per address and in all', async () => {
     const limits = createConnectionLimits(() => ({ ...settings, maxConnections: 4, maxConnectionsPerIp: 2 }));
     const [a, b] = [await open({ limits }), await open({ limits })];
-    await knock(a.port);
-    await knock(b.port);
-    expect((await knock(a.port)).raw).toBe('421 4.7.0 Too many connections from your address, try again later');
-    await knock(a.port, '127.0.0.2');
-    const { client } = await knock(b.port, '127.0.0.2');
-    expect((await knock(b.port, '127.0.0.3')).raw).toBe('421 4.7.0 Too many connections, try again later');
+    await knock(a);
+    await knock(b);
+    expect((await knock(a)).raw).toBe('421 4.7.0 Too many connections from your address, try again later');
+    await knock(a, '127.0.0.2');
+    const { client } = await knock(b, '127.0.0.2');
+    expect((await knock(b, '127.0.0.3')).raw).toBe('421 4.7.0 Too many connections, try again later');
     client.destroy();
     await expect.poll(() => limits.open()).toBe(3);
-    expect((await knock(b.port, '127.0.0.3')).raw).toMatch(/^220 /);
+    expect((await knock(b, '127.0.0.3')).raw).toMatch(/^220 /);
   });
 
   test('while strangers fill their share, a client that has logged in keeps its place and a trusted one comes in', async () => {
@@ -126,24 +113,24 @@ describe('over listeners', () => {
       credentials: [await credentialFor('app', 'secret')],
       settings: { trusted: createNetworks(['127.0.0.9/32']) },
     });
-    const { client } = await knock(rig.port);
-    await knock(rig.port, '127.0.0.2');
-    await knock(rig.port, '127.0.0.2');
-    expect((await knock(rig.port, '127.0.0.3')).raw).toMatch(/^421 /);
+    const { client } = await knock(rig);
+    const { client: stranger } = await knock(rig, '127.0.0.2');
+    await knock(rig, '127.0.0.2');
+    expect((await knock(rig, '127.0.0.3')).raw).toMatch(/^421 /);
     await client.command('EHLO client.example');
     expect((await client.command(`AUTH PLAIN ${Buffer.from('\0app\0secret').toString('base64')}`)).code).toBe(235);
-    expect((await knock(rig.port, '127.0.0.3')).raw).toMatch(/^220 /);
-    expect((await knock(rig.port, '127.0.0.9')).raw).toMatch(/^421 /);
-    clients[1]?.destroy();
+    expect((await knock(rig, '127.0.0.3')).raw).toMatch(/^220 /);
+    expect((await knock(rig, '127.0.0.9')).raw).toMatch(/^421 /);
+    stranger.destroy();
     await expect.poll(() => limits.open()).toBe(3);
-    expect((await knock(rig.port, '127.0.0.9')).raw).toMatch(/^220 /);
+    expect((await knock(rig, '127.0.0.9')).raw).toMatch(/^220 /);
   });
 
   test('limits that a reload changes hold for the next connection', async () => {
     const rig = await open({ settings: { maxConnectionsPerIp: 1 } });
-    await knock(rig.port);
-    expect((await knock(rig.port)).raw).toMatch(/^421 /);
+    await knock(rig);
+    expect((await knock(rig)).raw).toMatch(/^421 /);
     rig.settings.maxConnectionsPerIp = 2;
-    expect((await knock(rig.port)).raw).toMatch(/^220 /);
+    expect((await knock(rig)).raw).toMatch(/^220 /);
   });
 });

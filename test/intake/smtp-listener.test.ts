@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { RelayError } from '../../src/core/errors.ts';
 import { createIds } from '../../src/core/ids.ts';
 import { systemClock } from '../../src/core/time.ts';
@@ -9,32 +9,10 @@ import { createSmtpSettings } from '../../src/intake/smtp-settings.ts';
 import type { Accepted } from '../../src/intake/submission.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
 import { createManualClock } from '../support/clock.ts';
-import { connectSmtp, type SmtpClient } from '../support/smtp-client.ts';
-import { credentialFor, type Rig, type RigOptions, startRig } from '../support/smtp-listener.ts';
+import { credentialFor, ENVELOPE, useSmtp } from '../support/smtp-listener.ts';
 
-const rigs: Rig[] = [];
-const clients: SmtpClient[] = [];
-
-afterEach(async () => {
-  for (const client of clients.splice(0)) client.destroy();
-  await Promise.all(rigs.splice(0).map((rig) => rig.listener.stop(0)));
-});
-
-async function open(options: RigOptions = {}): Promise<Rig> {
-  const rig = await startRig(options);
-  rigs.push(rig);
-  return rig;
-}
-
-async function dial(rig: Rig): Promise<SmtpClient> {
-  const client = await connectSmtp({ port: rig.port });
-  clients.push(client);
-  await client.reply();
-  await client.command('EHLO client.example');
-  return client;
-}
-
-const ENVELOPE = ['MAIL FROM:<app@example.com>', 'RCPT TO:<ann@example.net>', 'DATA'];
+const smtp = useSmtp();
+const { open, dial } = smtp;
 const SHUTDOWN = '421 4.3.2 relay.test Service shutting down';
 
 async function refused(port: number): Promise<boolean> {
@@ -95,10 +73,7 @@ describe('start', () => {
   test('listens on IPv6 too, and finds an IPv4 client in the trusted networks of a dual-stack socket', async () => {
     const rig = await open({ host: '::' });
     for (const host of ['127.0.0.1', '::1']) {
-      const client = await connectSmtp({ port: rig.port, host });
-      clients.push(client);
-      await client.reply();
-      await client.command('EHLO client.example');
+      const client = await dial(rig, { host });
       for (const line of ENVELOPE) await client.command(line);
       await client.write('x\r\n.\r\n');
       expect((await client.reply()).code).toBe(250);

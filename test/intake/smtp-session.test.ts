@@ -1,44 +1,21 @@
 import { Socket } from 'node:net';
-import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createIds } from '../../src/core/ids.ts';
 import { refuse } from '../../src/core/refusal.ts';
 import { systemClock } from '../../src/core/time.ts';
 import { createNetworks } from '../../src/intake/networks.ts';
 import { MAX_FAULTS, MAX_IDLE_COMMANDS, MAX_LINE_BYTES } from '../../src/intake/smtp-wire.ts';
 import type { Accepted, Submission } from '../../src/intake/submission.ts';
-import { connectSmtp, type SmtpClient, type SmtpClientOptions } from '../support/smtp-client.ts';
-import { type Rig, type RigOptions, startRig } from '../support/smtp-listener.ts';
+import type { SmtpClient } from '../support/smtp-client.ts';
+import { ENVELOPE, type Rig, useSmtp } from '../support/smtp-listener.ts';
 
-const rigs: Rig[] = [];
-const clients: SmtpClient[] = [];
-
-afterEach(async () => {
-  for (const client of clients.splice(0)) client.destroy();
-  await Promise.all(rigs.splice(0).map((rig) => rig.listener.stop(0)));
-});
-
-async function open(options: RigOptions = {}): Promise<Rig> {
-  const rig = await startRig(options);
-  rigs.push(rig);
-  return rig;
-}
-
-/** Connects and reads the greeting; with `hello`, also says EHLO. */
-async function dial(rig: Rig, hello = true, options: Partial<SmtpClientOptions> = {}): Promise<SmtpClient> {
-  const client = await connectSmtp({ port: rig.port, ...options });
-  clients.push(client);
-  expect((await client.reply()).code).toBe(220);
-  if (hello) expect((await client.command('EHLO client.example')).code).toBe(250);
-  return client;
-}
+const { open, connect, greeted, dial } = useSmtp();
 
 async function say(client: SmtpClient, ...lines: string[]): Promise<string[]> {
   const replies: string[] = [];
   for (const line of lines) replies.push((await client.command(line)).raw);
   return replies;
 }
-
-const ENVELOPE = ['MAIL FROM:<app@example.com>', 'RCPT TO:<ann@example.net>', 'DATA'];
 
 async function send(client: SmtpClient, content = 'Subject: Hi\r\n\r\nHello\r\n'): Promise<string> {
   for (const line of ENVELOPE) await client.command(line);
@@ -55,14 +32,13 @@ const last = (rig: Rig): Submission => {
 describe('the conversation', () => {
   test('greets with the host name, without an enhanced code', async () => {
     const rig = await open();
-    const client = await connectSmtp({ port: rig.port });
-    clients.push(client);
+    const client = await connect(rig);
     expect((await client.reply()).raw).toBe('220 relay.test ESMTP');
   });
 
   test('EHLO offers exactly what is supported', async () => {
     const rig = await open({ tls: 'none', settings: { maxMessageBytes: 4711 } });
-    const client = await dial(rig, false);
+    const client = await greeted(rig);
     expect((await client.command('EHLO client.example')).lines).toEqual([
       'relay.test',
       'PIPELINING',
@@ -200,7 +176,7 @@ describe('the conversation', () => {
     ['EHLO client.example', 'MAIL FROM:<a@example.com> SMTPUTF8', 'UTF8SMTP'],
   ])('after %s and %s the protocol is %s', async (hello, mail, protocol) => {
     const rig = await open();
-    const client = await dial(rig, false);
+    const client = await greeted(rig);
     await say(client, hello, mail, 'RCPT TO:<b@example.net>', 'DATA');
     await client.write('x\r\n.\r\n');
     await client.reply();
@@ -209,7 +185,7 @@ describe('the conversation', () => {
 
   test('a HELO name keeps no character that could forge a header', async () => {
     const rig = await open();
-    const client = await dial(rig, false);
+    const client = await greeted(rig);
     await say(client, 'EHLO a(b);c"<\xe9>_d', ...ENVELOPE);
     await client.write('x\r\n.\r\n');
     await client.reply();
@@ -252,7 +228,7 @@ describe('the conversation', () => {
     [['MAIL FROM:<a@example.com>', 'RSET', 'RCPT TO:<b@example.net>'], 'RSET between', true],
     [['MAIL FROM:<a@example.com>', 'EHLO again.example', 'RCPT TO:<b@example.net>'], 'EHLO between', true],
   ])('answers 503 5.5.1 to the last of %j (%s)', async (lines, _why, hello) => {
-    const replies = await say(await dial(await open(), hello), ...lines);
+    const replies = await say(await (hello ? dial : greeted)(await open()), ...lines);
     expect(replies.at(-1)).toMatch(/^503 5\.5\.1 /);
   });
 
@@ -317,6 +293,7 @@ describe('who may submit', () => {
     expect(await say(await dial(rig), 'MAIL FROM:<a@example.com>')).toEqual([
       '530 5.7.0 Authentication required; use STARTTLS first',
     ]);
+    expect(rig.metrics).toContain('refused not-logged-in');
   });
 
   test('a network that stops being trusted by a reload stops being trusted on open connections', async () => {
@@ -337,6 +314,7 @@ describe('limits', () => {
     const rig = await open({ settings: { maxMessageBytes: 1000 } });
     const [reply] = await say(await dial(rig), `MAIL FROM:<a@example.com> SIZE=${size}`);
     expect(reply?.slice(0, 9)).toBe(expected);
+    expect(rig.metrics.includes('refused too-big')).toBe(size > 1000);
   });
 
   test.each([
@@ -349,6 +327,7 @@ describe('limits', () => {
     const client = await dial(rig);
     expect((await send(client, `${'x'.repeat(size - 2)}\r\n`)).slice(0, 9)).toBe(expected);
     expect(rig.submissions.map((s) => s.content.length)).toEqual(size > 1000 ? [] : [size]);
+    expect(rig.metrics.includes('refused too-big')).toBe(size > 1000);
     expect(await send(client)).toMatch(/^250 /);
   });
 
@@ -367,6 +346,7 @@ describe('limits', () => {
     await client.command('MAIL FROM:<a@example.com>');
     const replies = await say(client, ...Array.from({ length: count }, (_, i) => `RCPT TO:<r${i}@example.net>`));
     expect(replies.at(-1)?.slice(0, 9)).toBe(expected);
+    expect(rig.metrics.includes('refused too-many-recipients')).toBe(count > 3);
     expect((await client.command('RCPT TO:<r0@example.net>')).code).toBe(250);
     expect((await client.command('DATA')).code).toBe(354);
   });

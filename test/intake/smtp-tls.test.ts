@@ -1,33 +1,14 @@
 import { once } from 'node:events';
 import { connect as connectTcp, createServer } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createNetworks } from '../../src/intake/networks.ts';
 import { SESSION_TIMES } from '../../src/intake/smtp-watchdog.ts';
 import { createManualClock } from '../support/clock.ts';
-import { connectSmtp, type SmtpClient, type SmtpClientOptions } from '../support/smtp-client.ts';
-import { credentialFor, type Rig, type RigOptions, startRig } from '../support/smtp-listener.ts';
+import type { SmtpClient } from '../support/smtp-client.ts';
+import { credentialFor, useSmtp } from '../support/smtp-listener.ts';
 
-const rigs: Rig[] = [];
-const clients: SmtpClient[] = [];
-
-afterEach(async () => {
-  for (const client of clients.splice(0)) client.destroy();
-  await Promise.all(rigs.splice(0).map((rig) => rig.listener.stop(0)));
-});
-
-async function open(options: RigOptions): Promise<Rig> {
-  const rig = await startRig(options);
-  rigs.push(rig);
-  return rig;
-}
-
-async function dial(rig: Rig, options: Partial<SmtpClientOptions> = {}): Promise<SmtpClient> {
-  const client = await connectSmtp({ port: rig.port, ...options });
-  clients.push(client);
-  expect((await client.reply()).code).toBe(220);
-  return client;
-}
+const { open, connect, greeted } = useSmtp();
 
 async function offers(client: SmtpClient): Promise<string[]> {
   const { lines } = await client.command('EHLO client.example');
@@ -43,14 +24,14 @@ async function submit(client: SmtpClient): Promise<number> {
 describe('what EHLO offers', () => {
   test('tls: none offers AUTH to loopback alone and no STARTTLS', async () => {
     const rig = await open({ tls: 'none', credentials: [await credentialFor('app', 'secret')] });
-    const client = await dial(rig);
+    const client = await greeted(rig);
     expect(await offers(client)).toEqual(['AUTH PLAIN LOGIN']);
     expect((await client.command('STARTTLS')).raw).toMatch(/^502 5\.5\.1 /);
   });
 
   test('tls: starttls offers STARTTLS, and after it no second one', async () => {
     const rig = await open({ tls: 'starttls', credentials: [await credentialFor('app', 'secret')] });
-    const client = await dial(rig);
+    const client = await greeted(rig);
     expect(await offers(client)).toEqual(['STARTTLS', 'AUTH PLAIN LOGIN']);
     expect(await client.startTls()).toBe('TLSv1.3');
     expect(await offers(client)).toEqual(['AUTH PLAIN LOGIN']);
@@ -59,19 +40,19 @@ describe('what EHLO offers', () => {
 
   test('tls: implicit offers no STARTTLS', async () => {
     const rig = await open({ tls: 'implicit', credentials: [await credentialFor('app', 'secret')] });
-    expect(await offers(await dial(rig, { tls: true }))).toEqual(['AUTH PLAIN LOGIN']);
+    expect(await offers(await greeted(rig, { tls: true }))).toEqual(['AUTH PLAIN LOGIN']);
   });
 
   test('without any credential there is no AUTH', async () => {
     const rig = await open({ tls: 'implicit' });
-    expect(await offers(await dial(rig, { tls: true }))).toEqual([]);
+    expect(await offers(await greeted(rig, { tls: true }))).toEqual([]);
   });
 });
 
 describe('STARTTLS', () => {
   test('a message over it is recorded as ESMTPS with the TLS version', async () => {
     const rig = await open({ tls: 'starttls' });
-    const client = await dial(rig);
+    const client = await greeted(rig);
     await offers(client);
     await client.startTls();
     await offers(client);
@@ -83,7 +64,7 @@ describe('STARTTLS', () => {
     'where it is required, %s is answered 530 5.7.0 before it',
     async (line) => {
       const rig = await open({ tls: 'starttls-required', credentials: [await credentialFor('app', 'secret')] });
-      const client = await dial(rig);
+      const client = await greeted(rig);
       await offers(client);
       expect((await client.command(line)).raw).toBe('530 5.7.0 Must issue a STARTTLS command first');
     },
@@ -91,7 +72,7 @@ describe('STARTTLS', () => {
 
   test('where it is required, EHLO, NOOP, RSET and QUIT work before it, and mail after it', async () => {
     const rig = await open({ tls: 'starttls-required' });
-    const client = await dial(rig);
+    const client = await greeted(rig);
     expect(await offers(client)).toEqual(['STARTTLS']);
     for (const line of ['NOOP', 'RSET']) expect((await client.command(line)).code).toBe(250);
     await client.startTls();
@@ -106,7 +87,7 @@ describe('STARTTLS', () => {
       credentials: [await credentialFor('app', 'secret')],
       settings: { trusted: createNetworks([]) },
     });
-    const client = await dial(rig);
+    const client = await greeted(rig);
     await offers(client);
     const token = Buffer.from('\0app\0secret').toString('base64');
     expect((await client.command(`AUTH PLAIN ${token}`)).code).toBe(235);
@@ -163,7 +144,7 @@ describe('STARTTLS', () => {
 
   test('a connection gives its place back when the client leaves after the upgrade', async () => {
     const rig = await open({ tls: 'starttls' });
-    const client = await dial(rig);
+    const client = await greeted(rig);
     await client.startTls();
     await offers(client);
     expect(rig.limits.open()).toBe(1);
@@ -191,7 +172,7 @@ describe('STARTTLS', () => {
   test('a client that never finishes the handshake is cut off after its time', async () => {
     const clock = createManualClock(0);
     const rig = await open({ tls: 'starttls', clock });
-    const client = await dial(rig);
+    const client = await greeted(rig);
     await offers(client);
     expect((await client.command('STARTTLS')).code).toBe(220);
     await clock.advance(SESSION_TIMES.handshakeMs - 1);
@@ -205,7 +186,7 @@ describe('STARTTLS', () => {
 describe('implicit TLS', () => {
   test('a message over it is recorded as ESMTPS', async () => {
     const rig = await open({ tls: 'implicit' });
-    const client = await dial(rig, { tls: true });
+    const client = await greeted(rig, { tls: true });
     await offers(client);
     expect(await submit(client)).toBe(250);
     expect(rig.submissions[0]?.submitter.protocol).toBe('ESMTPS');
@@ -294,8 +275,7 @@ describe('versions and certificates', () => {
       await once(middle.listen(0, '127.0.0.1'), 'listening');
       const address = middle.address();
       const port = typeof address === 'object' && address !== null ? address.port : 0;
-      const client = await connectSmtp({ port, tls: tls === 'implicit' });
-      clients.push(client);
+      const client = await connect({ port }, { tls: tls === 'implicit' });
       await client.reply();
       if (tls === 'starttls') await client.startTls();
       await offers(client);

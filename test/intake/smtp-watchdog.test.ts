@@ -1,18 +1,12 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Accepted } from '../../src/intake/submission.ts';
 import { createIds } from '../../src/core/ids.ts';
 import { createWatchdog, SESSION_TIMES } from '../../src/intake/smtp-watchdog.ts';
 import { createManualClock, type ManualClock } from '../support/clock.ts';
-import { connectSmtp, type SmtpClient } from '../support/smtp-client.ts';
-import { credentialFor, type Rig, type RigOptions, startRig } from '../support/smtp-listener.ts';
+import type { SmtpClient } from '../support/smtp-client.ts';
+import { credentialFor, ENVELOPE, type Rig, type RigOptions, useSmtp } from '../support/smtp-listener.ts';
 
-const rigs: Rig[] = [];
-const clients: SmtpClient[] = [];
-
-afterEach(async () => {
-  for (const client of clients.splice(0)) client.destroy();
-  await Promise.all(rigs.splice(0).map((rig) => rig.listener.stop(0)));
-});
+const smtp = useSmtp();
 
 interface Timed {
   readonly rig: Rig;
@@ -22,16 +16,10 @@ interface Timed {
 
 async function open(options: RigOptions = {}): Promise<Timed> {
   const clock = createManualClock(1_700_000_000_000);
-  const rig = await startRig({ clock, ...options });
-  rigs.push(rig);
-  const client = await connectSmtp({ port: rig.port });
-  clients.push(client);
-  await client.reply();
-  await client.command('EHLO client.example');
-  return { rig, clock, client };
+  const rig = await smtp.open({ clock, ...options });
+  return { rig, clock, client: await smtp.dial(rig) };
 }
 
-const ENVELOPE = ['MAIL FROM:<app@example.com>', 'RCPT TO:<ann@example.net>', 'DATA'];
 const TIMEOUT = '421 4.4.2 Timeout, closing connection';
 
 async function startContent({ client }: Timed): Promise<void> {

@@ -25,6 +25,7 @@ const lease: Lease = {
   recipientDsn: null,
   smtpUtf8: false,
   eightBit: false,
+  requireTls: false,
   priority: 'critical',
   tag: null,
   attempts: 0,
@@ -81,20 +82,20 @@ const running = new AbortController().signal;
 describe('an attempt', () => {
   it('records the time that the delivery waited in the queue', async () => {
     const { deps, recorded } = setUp();
-    await runAttempt(deps, lease, { transport: answering(delivered), captures: false }, running);
+    await runAttempt(deps, lease, { transport: answering(delivered), captures: false, isProtected: true }, running);
     expect(recorded[0]?.outcome.timings).toEqual({ queue: 100, transaction: 5 });
   });
 
   it('marks what a sandbox took as captured', async () => {
     const { deps, recorded } = setUp();
-    await runAttempt(deps, lease, { transport: answering(delivered), captures: true }, running);
+    await runAttempt(deps, lease, { transport: answering(delivered), captures: true, isProtected: true }, running);
     expect(recorded[0]?.settlement).toEqual({ state: 'delivered', captured: true });
   });
 
   it('quarantines a delivery whose content is missing and sends nothing', async () => {
     const { deps, recorded } = setUp({ content: () => Promise.resolve(null) });
     const transport = { ...answering(delivered), deliver: () => Promise.reject(new Error('must not be called')) };
-    await runAttempt(deps, lease, { transport, captures: false }, running);
+    await runAttempt(deps, lease, { transport, captures: false, isProtected: true }, running);
     expect(recorded[0]?.settlement).toMatchObject({ state: 'quarantined' });
   });
 
@@ -112,23 +113,72 @@ describe('an attempt', () => {
             : settle(...given),
       },
     };
-    const done = runAttempt(flaky, lease, { transport: answering(delivered), captures: false }, running);
+    const done = runAttempt(
+      flaky,
+      lease,
+      { transport: answering(delivered), captures: false, isProtected: true },
+      running,
+    );
     await clock.advance(1000);
     await clock.advance(1000);
     await done;
     expect(recorded).toHaveLength(1);
   });
 
+  it('does not send at all what requires TLS over a route without it', async () => {
+    const { deps, recorded } = setUp();
+    const transport = { ...answering(delivered), deliver: () => Promise.reject(new Error('must not be called')) };
+    const target = { transport, captures: false, isProtected: false };
+    await runAttempt(deps, { ...lease, requireTls: true }, target, running);
+    expect(recorded[0]).toMatchObject({
+      outcome: { kind: 'deferred', cause: 'tls' },
+      settlement: { state: 'deferred' },
+    });
+  });
+
+  it('does not send at all what is past its deadline', async () => {
+    const { deps, recorded } = setUp();
+    const transport = { ...answering(delivered), deliver: () => Promise.reject(new Error('must not be called')) };
+    const target = { transport, captures: false, isProtected: true };
+    await runAttempt(deps, { ...lease, deadline: clock.now() }, target, running);
+    expect(recorded[0]?.settlement).toMatchObject({ state: 'expired' });
+  });
+
+  it('asks the store again for content that it could not read', async () => {
+    let failures = 1;
+    const { deps, recorded } = setUp({
+      content: () =>
+        failures-- > 0
+          ? Promise.reject(new RelayError('locked', { code: 'store-io', op: 'store.content' }))
+          : Promise.resolve(Buffer.from('stored')),
+    });
+    const target = { transport: answering(delivered), captures: false, isProtected: true };
+    const done = runAttempt(deps, lease, target, running);
+    await clock.advance(1000);
+    await done;
+    expect(recorded[0]?.settlement).toMatchObject({ state: 'delivered' });
+  });
+
   it('says when a deferred delivery is due again', async () => {
     const { deps } = setUp();
     const outcome: Outcome = { ...delivered, kind: 'deferred', cause: 'route' };
-    const end = await runAttempt(deps, lease, { transport: answering(outcome), captures: false }, running);
+    const end = await runAttempt(
+      deps,
+      lease,
+      { transport: answering(outcome), captures: false, isProtected: true },
+      running,
+    );
     expect(end.dueAt).toBe(clock.now() + 5000);
   });
 
   it('records nothing and goes on when its lease was lost', async () => {
     const { deps } = setUp({ settle: () => Promise.resolve('lost') });
-    const end = await runAttempt(deps, lease, { transport: answering(delivered), captures: false }, running);
+    const end = await runAttempt(
+      deps,
+      lease,
+      { transport: answering(delivered), captures: false, isProtected: true },
+      running,
+    );
     expect(end.dueAt).toBeNull();
   });
 });

@@ -5,7 +5,8 @@ import type { Priority } from '../../src/core/message.ts';
 import type { Outcome } from '../../src/core/outcome.ts';
 import type { DeliveryRequest, Transport } from '../../src/delivery/transport.ts';
 import { createContentCache } from '../../src/queue/content-cache.ts';
-import { createScheduler, type HeadStart, type Lane, type Scheduler } from '../../src/queue/scheduler.ts';
+import type { AttemptTarget } from '../../src/queue/attempt.ts';
+import { createScheduler, type HeadStart, type Scheduler } from '../../src/queue/scheduler.ts';
 import { openSqliteStore } from '../../src/store/sqlite/open.ts';
 import type { Store } from '../../src/store/store.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
@@ -78,7 +79,7 @@ describe('the scheduler', () => {
   });
 
   const begin = async (
-    lanes: ReadonlyMap<string, Lane> = new Map([['hop', { transport, captures: false }]]),
+    lanes: ReadonlyMap<string, AttemptTarget> = new Map([['hop', { transport, captures: false, isProtected: true }]]),
   ): Promise<void> => {
     const cache = createContentCache(1000);
     scheduler = createScheduler(
@@ -87,8 +88,9 @@ describe('the scheduler', () => {
         clock,
         log: silentLog,
         retry: () => testConfig().retry,
-        cachedContent: (id) => cache.take(id),
+        cachedContent: (id) => cache.get(id),
         onSettled() {},
+        onRetired() {},
       },
       lanes,
     );
@@ -301,8 +303,8 @@ describe('the scheduler', () => {
     };
     await begin(
       new Map([
-        ['hop', { transport: broken, captures: false }],
-        ['other', { transport, captures: false }],
+        ['hop', { transport: broken, captures: false, isProtected: true }],
+        ['other', { transport, captures: false, isProtected: true }],
       ]),
     );
     const id = await queue('ann@example.net');

@@ -10,7 +10,7 @@ import { type Ledger, startLoad } from '../support/load.ts';
 import { type NextHop, startNextHop, type Step } from '../support/next-hop.ts';
 import { createRelayHome, type RelayHome, type RelayProcess, sandboxConfig, until } from '../support/relay.ts';
 
-const RANDOM_KILLS = 80;
+const RANDOM_KILLS = 76;
 const KILLS_PER_STAGE = 4;
 const SENDERS = 6;
 
@@ -47,10 +47,13 @@ describe('kill -9', () => {
     );
     let number = 0;
     const nextToken = (): string => `load-${number++}`;
-    const plan: readonly Stage[] = [
-      ...STAGES.flatMap((stage) => Array.from({ length: KILLS_PER_STAGE }, () => stage)),
-      ...Array.from({ length: RANDOM_KILLS }, () => 'random' as const),
-    ];
+    // The stages take turns with kills at random, so that no stage meets the same few messages again and again.
+    const staged = Array.from({ length: KILLS_PER_STAGE }, () => STAGES).flat();
+    const plan = Array.from({ length: RANDOM_KILLS + staged.length }, (_, i): Stage => {
+      const every = Math.ceil((RANDOM_KILLS + staged.length) / staged.length);
+      return i % every === 0 ? (staged[i / every] ?? 'random') : 'random';
+    });
+    expect(plan.filter((stage) => stage !== 'random')).toHaveLength(staged.length);
     for (const stage of plan) {
       const relay = await home.start();
       await killAt(stage, relay, hop, ledger, nextToken);

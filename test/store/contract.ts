@@ -258,6 +258,7 @@ export function describeStore(
         recipientDsn: { notify: ['FAILURE'], orcpt: 'rfc822;ann@example.net' },
         smtpUtf8: true,
         eightBit: true,
+        requireTls: false,
         priority: 'critical',
         tag: 'password-reset',
         attempts: 0,
@@ -565,6 +566,7 @@ export function describeStore(
         expect(await claimOne()).toMatchObject({ crashes: crash - 1 });
         await clock.advance(LEASE_MS + 1);
         await store.queue.reclaimExpired(clock.now(), 3);
+        await clock.advance(10_000);
       }
       expect((await store.history.message(id))?.deliveries[0]).toMatchObject({ state: 'quarantined', attempts: 3 });
       const event = (await store.history.eventsOf(id)).at(-1);
@@ -573,6 +575,33 @@ export function describeStore(
         data: { reason: 'the relay stopped 3 times while it worked on this delivery', attempt: { number: 3 } },
       });
       expect(await claim()).toEqual([]);
+    });
+
+    test('lets a delivery rest after its second crash, so that repeated kills do not pass for poison', async () => {
+      const { accept, claimOne, claim, store, clock } = await bench();
+      await accept();
+      for (let crash = 1; crash <= 2; crash++) {
+        await claimOne();
+        await clock.advance(LEASE_MS + 1);
+        await store.queue.reclaimExpired(clock.now(), 3);
+      }
+      expect(await claim()).toEqual([]);
+      await clock.advance(10_000);
+      expect(await claim()).toHaveLength(1);
+    });
+
+    test('does not call an interrupted delivery due while another one is in work', async () => {
+      const { accept, claim, store, clock, deliver } = await bench();
+      await accept();
+      await accept();
+      await claim();
+      await clock.advance(LEASE_MS + 1);
+      await store.queue.reclaimExpired(clock.now(), 3);
+      const [first] = await claim();
+      if (first === undefined) throw new Error('nothing is due');
+      expect((await store.queue.nextDue()).routes.size).toBe(0);
+      await deliver(first);
+      expect((await store.queue.nextDue()).routes.size).toBe(1);
     });
 
     test('has at most one interrupted delivery in work at a time, and others beside it', async () => {

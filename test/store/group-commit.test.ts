@@ -2,11 +2,13 @@
 import { expect, test } from 'vitest';
 import { createIds } from '../../src/core/ids.ts';
 import type { Call, Host, Reply } from '../../src/store/sqlite/calls.ts';
-import { createGroupCommit } from '../../src/store/sqlite/group-commit.ts';
+import { createGroupCommit, endOfTurn } from '../../src/store/sqlite/group-commit.ts';
 import { createManualClock } from '../support/clock.ts';
 import { newMessage } from './message.ts';
 
 const ids = createIds(createManualClock(1));
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** A host that answers a batch with the first argument of each call when told to. */
 function slowHost(): { host: Host; batches: (readonly Call[])[]; finish: () => Promise<void> } {
@@ -26,7 +28,8 @@ function slowHost(): { host: Host; batches: (readonly Call[])[]; finish: () => P
     batches,
     async finish() {
       waiting.shift()?.();
-      await new Promise((resolve) => setImmediate(resolve));
+      await nextTurn();
+      await nextTurn();
     },
   };
 }
@@ -35,7 +38,7 @@ test('an idle store commits a call at once, and what comes meanwhile goes togeth
   const { host, batches, finish } = slowHost();
   const group = createGroupCommit(host, () => undefined);
   const calls = [group.call('probe', 0)];
-  await new Promise((resolve) => setImmediate(resolve));
+  await nextTurn();
   for (let i = 1; i < 5; i++) calls.push(group.call('probe', i));
   expect(batches.map((batch) => batch.length)).toEqual([1]);
   await finish();
@@ -48,7 +51,7 @@ test('no batch grows past its bounds in calls or in octets', async () => {
   const { host, batches, finish } = slowHost();
   const group = createGroupCommit(host, () => undefined);
   void group.call('probe', 0);
-  await new Promise((resolve) => setImmediate(resolve));
+  await nextTurn();
   for (let i = 0; i < 300; i++) void group.call('probe', i);
   const { record, deliveries, idempotency } = newMessage(ids, 1);
   const message = { record, deliveries, idempotency, leaseMs: null };
@@ -61,7 +64,7 @@ test('a checkpoint goes alone, in its place', async () => {
   const { host, batches, finish } = slowHost();
   const group = createGroupCommit(host, () => undefined);
   void group.call('probe', 0);
-  await new Promise((resolve) => setImmediate(resolve));
+  await nextTurn();
   void group.call('probe', 1);
   void group.call('checkpoint', 'PASSIVE');
   void group.call('probe', 2);
@@ -72,6 +75,18 @@ test('a checkpoint goes alone, in its place', async () => {
     ['checkpoint'],
     ['probe'],
   ]);
+});
+
+test('calls of one turn of the event loop go as one batch', async () => {
+  const { host, batches, finish } = slowHost();
+  const group = createGroupCommit(host, () => undefined, endOfTurn);
+  void group.call('probe', 1);
+  await Promise.resolve();
+  void group.call('probe', 2);
+  expect(batches).toEqual([]);
+  await nextTurn();
+  expect(batches.map((batch) => batch.length)).toEqual([2]);
+  await finish();
 });
 
 test('every call of a batch fails when the engine is gone, and the next batch is tried', async () => {

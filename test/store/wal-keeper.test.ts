@@ -82,6 +82,21 @@ test('an idle log is folded whole and cut, once', async () => {
   expect(folds).toEqual(['TRUNCATE']);
 });
 
+test('a log that falls idle while a fold is under way is cut after it', async () => {
+  const { keeper: k, clock, folds, finish } = keeper();
+  k.note({ frames: 1000, folded: 0 });
+  await clock.advance(2000);
+  expect(folds).toEqual(['beside']);
+  await finish();
+  await finish();
+  expect(folds).toEqual(['beside', 'PASSIVE']);
+  await clock.advance(2000);
+  expect(folds).toEqual(['beside', 'PASSIVE', 'TRUNCATE']);
+  await finish();
+  await clock.advance(60_000);
+  expect(folds).toEqual(['beside', 'PASSIVE', 'TRUNCATE']);
+});
+
 test('a keeper that stops waits for the fold under way and begins none', async () => {
   const { keeper: k, clock, folds, finish } = keeper();
   k.note({ frames: 1000, folded: 0 });

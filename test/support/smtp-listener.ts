@@ -1,4 +1,4 @@
-/** A listener on a free port of loopback in front of an intake that records what it is given. */
+/** A listener on a free port of loopback in front of an intake that records what it is given, and clients of it. */
 import { hashPassword, parseScryptHash } from '../../src/config/scrypt-hash.ts';
 import type { CredentialConfig, ListenerTls } from '../../src/config/types.ts';
 import { createIds } from '../../src/core/ids.ts';
@@ -16,6 +16,8 @@ import type { Log, LogFields } from '../../src/telemetry/log.ts';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterEach } from 'vitest';
+import { connectSmtp, type SmtpClient, type SmtpClientOptions } from './smtp-client.ts';
 
 export interface LogLine {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
@@ -124,4 +126,55 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   });
   await listener.start();
   return { listener, port: listener.address.port, settings, submissions, lines: log.lines, metrics, limits };
+}
+
+/** A transaction up to the content. */
+export const ENVELOPE: readonly string[] = ['MAIL FROM:<app@example.com>', 'RCPT TO:<ann@example.net>', 'DATA'];
+
+/** What the tests of a file open; all of it is closed after each test. */
+export interface SmtpBench {
+  /** Starts a listener. */
+  open(options?: RigOptions): Promise<Rig>;
+  /** Connects; nothing is read yet. */
+  connect(rig: Pick<Rig, 'port'>, options?: Partial<SmtpClientOptions>): Promise<SmtpClient>;
+  /** Connects, reads the greeting and says EHLO. */
+  dial(rig: Pick<Rig, 'port'>, options?: Partial<SmtpClientOptions>): Promise<SmtpClient>;
+  /** Connects and reads the greeting. */
+  greeted(rig: Pick<Rig, 'port'>, options?: Partial<SmtpClientOptions>): Promise<SmtpClient>;
+}
+
+/** Makes the bench of a test file or of a `describe`; to be called outside the tests. */
+export function useSmtp(): SmtpBench {
+  const rigs: Rig[] = [];
+  const clients: SmtpClient[] = [];
+  afterEach(async () => {
+    for (const client of clients.splice(0)) client.destroy();
+    await Promise.all(rigs.splice(0).map((rig) => rig.listener.stop(0)));
+  });
+
+  const bench: SmtpBench = {
+    async open(options) {
+      const rig = await startRig(options);
+      rigs.push(rig);
+      return rig;
+    },
+    async connect(rig, options = {}) {
+      const client = await connectSmtp({ port: rig.port, ...options });
+      clients.push(client);
+      return client;
+    },
+    async greeted(rig, options) {
+      const client = await bench.connect(rig, options);
+      const greeting = await client.reply();
+      if (greeting.code !== 220) throw new Error(`the listener greets with ${greeting.raw}`);
+      return client;
+    },
+    async dial(rig, options) {
+      const client = await bench.greeted(rig, options);
+      const hello = await client.command('EHLO client.example');
+      if (hello.code !== 250) throw new Error(`the listener answers EHLO with ${hello.raw}`);
+      return client;
+    },
+  };
+  return bench;
 }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { DELIVERY_STATES, isFinal } from '../../src/core/delivery.ts';
+import { SMTP_REFUSED_REASONS } from '../../src/intake/smtp-wire.ts';
 import { LOG_FIELDS } from '../../src/telemetry/fields.ts';
 import { METRICS } from '../../src/telemetry/metric-names.ts';
 import { REJECTION_REASONS } from '../../src/telemetry/rejection-reason.ts';
@@ -40,6 +41,9 @@ test('the published metrics are those of the code, with type, labels and meaning
 test('the published label values are those of the code', () => {
   const values = new Map(tableUnder('label').map(([label = '', text = '']) => [label, text]));
   const listed = (names: readonly string[]): string => names.map((name) => `\`${name}\``).join(', ');
-  expect(values.get('`reason` of refusals')).toBe(listed(REJECTION_REASONS));
+  expect(values.get('`reason` of rejected messages')).toBe(listed(REJECTION_REASONS));
+  expect(tableUnder('`reason` of SMTP refusals').map(([reason]) => reason)).toEqual(
+    SMTP_REFUSED_REASONS.map((reason) => `\`${reason}\``),
+  );
   expect(values.get('`outcome` of deliveries')).toBe(`final states: ${listed(DELIVERY_STATES.filter(isFinal))}`);
 });

@@ -155,7 +155,8 @@ export function rulesSection(kit: Kit): z.ZodType<readonly RuleConfig[]> {
     via: kit.optional(oneOrMany(name()), {
       type: 'route or list of routes',
       absent: 'needs `reject`',
-      meaning: 'The routes in order. The first that may carry the message is used, also for retries; moving on to the next when it is down is not available yet.',
+      meaning:
+        'The routes in order. The first that may carry the message is used, also for retries; moving on to the next when it is down is not available yet.',
       example: '[ses, postmark]',
     }),
     reject: kit.optional(replyText(), {

@@ -5,6 +5,7 @@
 import { X509Certificate } from 'node:crypto';
 import type { z } from 'zod';
 import { addressKey, parseEnvelopeAddress } from '../../core/address.ts';
+import { TAG_GRAMMAR } from '../../core/message.ts';
 import type { ConfigFiles } from '../files.ts';
 import { parseDomain, parseDomainPattern, parseHost, parseNetwork } from '../network.ts';
 import { parseScryptHash } from '../scrypt-hash.ts';
@@ -12,7 +13,6 @@ import type { ScryptHash } from '../types.ts';
 import { durationText, parseDuration, parseRate, parseSize, type Rate } from '../units.ts';
 import { type Reading, scalar } from './kit.ts';
 
-const TAG_NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const CONTROL = /\p{Cc}/u;
 const TOKEN_HASH = /^sha256:([0-9a-fA-F]{64})$/;
@@ -86,7 +86,7 @@ export function replyText(): z.ZodType<string> {
 export function tagName(): z.ZodType<string> {
   return scalar({
     hint: 'write 1 to 64 of a-z, 0-9, `.`, `_` and `-`, the first a letter or digit',
-    read: (input) => (TAG_NAME.test(input) ? value(input) : problem('is not the name of a tag')),
+    read: (input) => (TAG_GRAMMAR.test(input) ? value(input) : problem('is not the name of a tag')),
   });
 }
 

@@ -1,6 +1,6 @@
 /** The sections `credentials`, `senders` and `tags`: who sends, for which domains, and what kinds of mail. */
 import { z } from 'zod';
-import { PRIORITIES, RECOVERY_TAGS } from '../../core/message.ts';
+import { MAX_TTL_MS, MIN_TTL_MS, PRIORITIES, RECOVERY_TAGS } from '../../core/message.ts';
 import type { CredentialConfig, SenderConfig, TagConfig } from '../types.ts';
 import { type Kit, list, oneOf, type Reading, scalar, section } from './kit.ts';
 import { domain, duration, network, path, scryptHash, senderPattern, tagName, text } from './scalars.ts';
@@ -16,8 +16,6 @@ const RELAY_HEADER_NAMES = [
   'priority',
   'require-tls',
 ] as const;
-
-const MAX_TTL_MS = 30 * 86_400_000;
 
 export function credentialsSection(kit: Kit): z.ZodType<readonly CredentialConfig[]> {
   const credential = section({
@@ -126,7 +124,7 @@ export function tagsSection(kit: Kit): z.ZodType<ReadonlyMap<string, TagConfig>>
       meaning: 'The lane. Critical mail never waits behind the others.',
       example: 'critical',
     }),
-    ttl: kit.optional(duration(1000, MAX_TTL_MS), {
+    ttl: kit.optional(duration(MIN_TTL_MS, MAX_TTL_MS), {
       type: 'duration',
       absent: 'none: `retry.give_up_after` counts',
       meaning:

@@ -78,6 +78,12 @@ export function connectTcp(route: SmtpRouteConfig, clock: Clock, signal: AbortSi
   });
 }
 
+/** Node tells its own users what to start it with; ours have `ca` and `servername`. */
+const ADVICE_FOR_PROGRAMMERS = /; if the root CA is installed locally.*$/;
+/** The certificate is of an authority that is not known, or for another name (OpenSSL's X509_V_ERR_*, and Node's own). */
+const NOT_TRUSTED =
+  /SELF_SIGNED|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER|ALTNAME_INVALID|CERT_UNTRUSTED|HOSTNAME_MISMATCH/;
+
 /** The sentence for a handshake that failed. */
 export function tlsErrorText(nextHop: string, error: unknown): string {
   // The SMTP library puts a code of its own in front of the one that says what is wrong.
@@ -85,7 +91,9 @@ export function tlsErrorText(nextHop: string, error: unknown): string {
     error instanceof Error && 'originalCode' in error && typeof error.originalCode === 'string'
       ? error.originalCode
       : errorCode(error);
-  return `TLS with ${nextHop} failed: ${errorText(error)}${code === null ? '' : ` (${code})`}`;
+  const said = errorText(error).replace(ADVICE_FOR_PROGRAMMERS, '');
+  const advice = NOT_TRUSTED.test(code ?? '') ? ' (set ca or servername of the route)' : '';
+  return `TLS with ${nextHop} failed: ${said}${code === null ? '' : ` (${code})`}${advice}`;
 }
 
 /** Speaks TLS on a connected `socket` from the first octet, within `limitMs`. */

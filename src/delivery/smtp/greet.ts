@@ -15,6 +15,7 @@ import type { Clock } from '../../core/time.ts';
 import { type Capabilities, parseCapabilities } from './capabilities.ts';
 import { nextHopOf, tlsErrorText } from './connect.ts';
 import { type Answer, type Failure, failure, replyOf } from './ending.ts';
+import { createOpening } from './opening.ts';
 import { createReplyTap, type ReplyTap } from './reply-tap.ts';
 import { runStep } from './step.ts';
 import type { SmtpTimeouts } from './timeouts.ts';
@@ -66,24 +67,16 @@ export function greet(
   let handshakeStartMs: number | null = null;
   let tlsMs: number | null = null;
   let startTlsOffered = true;
-  let over = false;
-
-  const awaited = (): Stage => stages[tap.replies()] ?? stages.at(-1) ?? 'ehlo';
-  const giveUp = <E extends Answer | Failure>(ending: E): E => {
-    over = true;
-    tap.detach();
-    connection.close();
-    socket.destroy();
-    return ending;
-  };
 
   const tap = createReplyTap(MAX_SAID_BYTES);
   tap.attach(socket);
+  const awaited = (): Stage => stages[tap.replies()] ?? stages.at(-1) ?? 'ehlo';
+  const { isOver, handOn, giveUp } = createOpening({ connection, socket, tap });
   const aborted = (): Failure => giveUp(failure(awaited(), 'aborted', `the relay gave up greeting ${nextHop}`));
 
   return runStep<Greeted | Answer | Failure>(clock, signal, aborted, (step) => {
     const end = (ending: Answer | Failure): void => {
-      if (!over) step.settle(giveUp(ending));
+      if (!isOver()) step.settle(giveUp(ending));
     };
     const inHandshake = (): boolean => handshakeStartMs !== null && tlsMs === null;
     const late = (): void => {
@@ -110,7 +103,7 @@ export function greet(
 
     const onStartTlsAccepted = (): void => {
       const securing = connection._socket;
-      if (over || !(securing instanceof tls.TLSSocket)) return;
+      if (isOver() || !(securing instanceof tls.TLSSocket)) return;
       handshakeStartMs = clock.monotonicMs();
       step.limit(timeouts.tlsMs, late);
       securing.once('secureConnect', () => {
@@ -148,8 +141,7 @@ export function greet(
         fail(error ?? new Error('the connection was closed'));
         return;
       }
-      over = true;
-      tap.listen(null);
+      handOn();
       const capabilities = parseCapabilities(reply);
       step.settle({ kind: 'greeted', connection, socket: ready, tap, capabilities, tlsMs });
     });

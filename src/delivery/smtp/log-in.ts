@@ -5,10 +5,12 @@
  * the machine in the clear, whatever the config says.
  */
 import tls from 'node:tls';
+import { isLoopback } from '../../config/network.ts';
 import { errorText } from '../../core/errors.ts';
 import { nextHopOf } from './connect.ts';
 import { type Answer, type Failure, failure, replyOf } from './ending.ts';
 import type { Greeted, OpenSessionDeps } from './greet.ts';
+import { createOpening } from './opening.ts';
 import { runStep } from './step.ts';
 
 /** Logs in when the route has a password; null when all is well. Closes the connection when it is not. */
@@ -19,14 +21,7 @@ export function logIn(deps: OpenSessionDeps, greeted: Greeted, signal: AbortSign
   const { connection, socket, tap, capabilities } = greeted;
   const nextHop = nextHopOf(route);
 
-  let over = false;
-  const giveUp = <E extends Answer | Failure>(ending: E): E => {
-    over = true;
-    tap.detach();
-    connection.close();
-    socket.destroy();
-    return ending;
-  };
+  const { isOver, handOn, giveUp } = createOpening(greeted);
 
   const mechanism = ['PLAIN', 'LOGIN'].find((name) => capabilities.authMechanisms.has(name));
   if (mechanism === undefined) {
@@ -45,7 +40,7 @@ export function logIn(deps: OpenSessionDeps, greeted: Greeted, signal: AbortSign
   const aborted = (): Failure => giveUp(failure('auth', 'aborted', `the relay gave up logging in to ${nextHop}`));
   return runStep<Answer | Failure | null>(clock, signal, aborted, (step) => {
     const end = (ending: Answer | Failure): void => {
-      if (!over) step.settle(giveUp(ending));
+      if (!isOver()) step.settle(giveUp(ending));
     };
     const fail = (error: Error): void => {
       const reply = replyOf(error);
@@ -66,14 +61,9 @@ export function logIn(deps: OpenSessionDeps, greeted: Greeted, signal: AbortSign
         fail(error);
         return;
       }
-      if (over) return;
-      over = true;
-      tap.listen(null);
+      if (isOver()) return;
+      handOn();
       step.settle(null);
     });
   });
-}
-
-function isLoopback(address: string): boolean {
-  return address === '::1' || /^(?:::ffff:)?127\./.test(address);
 }

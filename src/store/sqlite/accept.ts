@@ -12,6 +12,7 @@ import type { MessageRecord, NewDelivery } from '../../core/message.ts';
 import type { IdempotencyClaim, Lease, RejectedMessage } from '../store.ts';
 import type { WriterCalls } from './calls.ts';
 import type { EventLog } from './event-log.ts';
+import { deliveryKey } from './keys.ts';
 import { createMessageInsert, laneOf } from './message-row.ts';
 
 /** Makes `accept` and `reject` over `db`. */
@@ -30,9 +31,9 @@ export function createAccept(
   const insertMessage = createMessageInsert(db);
   const insertContent = db.prepare<[number, Uint8Array]>('INSERT INTO contents (mid, bytes) VALUES (?, ?)');
   const insertDelivery = db.prepare<(string | number | null)[]>(`
-    INSERT INTO deliveries (id, mid, recipient, recipient_key, dsn, rule, rule_reason, via, route, priority, deadline,
+    INSERT INTO deliveries (did, id, mid, recipient, recipient_key, dsn, rule, rule_reason, via, route, priority, deadline,
       updated_at, state, due_at, lease_until, lease_token, leased_at)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
 
   /** The message that owns the key already, or null when it is now `messageId`'s. */
   function ownerOf(claim: IdempotencyClaim, messageId: MessageId, now: number): MessageId | null {
@@ -53,9 +54,10 @@ export function createAccept(
         leaseMs !== null && deliveries.length === 1 && only !== undefined
           ? firstLease(record, only, nextToken(), leaseMs)
           : null;
-      for (const delivery of deliveries) {
+      for (const [index, delivery] of deliveries.entries()) {
         const recipientKey = addressKey(delivery.recipient);
         insertDelivery.run(
+          deliveryKey(mid, index),
           delivery.id,
           mid,
           delivery.recipient,
@@ -112,6 +114,7 @@ function firstLease(record: MessageRecord, delivery: NewDelivery, token: number,
     recipientDsn: delivery.dsn,
     smtpUtf8: record.smtpUtf8,
     eightBit: record.eightBit,
+    requireTls: record.requireTls,
     priority: record.priority,
     tag: record.tag,
     attempts: 0,

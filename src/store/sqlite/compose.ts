@@ -5,7 +5,8 @@
 import type { RelayEvent } from '../../core/event.ts';
 import type { Clock } from '../../core/time.ts';
 import type { Store } from '../store.ts';
-import { createGroupCommit, type GroupCommit } from './group-commit.ts';
+import type { Reply } from './calls.ts';
+import { createGroupCommit, endOfTurn, type GroupCommit } from './group-commit.ts';
 import { createHealth } from './health.ts';
 import { firstWriteError, type Hosts } from './hosts.ts';
 import { type Listeners, tell } from './listeners.ts';
@@ -33,7 +34,8 @@ export async function composeStore(hosts: Hosts, options: ComposeOptions): Promi
   const eventListeners: Listeners<readonly RelayEvent[]> = [];
   const outsideListeners: Listeners<void> = [];
   const reads = createReads(hosts.reader);
-  const group = createGroupCommit(hosts.writer, ({ trouble, writes, ms, wal, events }) => {
+  const group = createGroupCommit(hosts.writer, onReply, onDisk ? endOfTurn : undefined);
+  function onReply({ trouble, writes, ms, wal, events }: Reply): void {
     if (trouble !== null) health.note(trouble);
     if (writes === 0) return;
     if (onDisk) walKeeper.note(wal);
@@ -42,7 +44,7 @@ export async function composeStore(hosts: Hosts, options: ComposeOptions): Promi
       const told: readonly RelayEvent[] = JSON.parse(`[${events.join(',')}]`);
       tell(eventListeners, told);
     }
-  });
+  }
   const health = createHealth({
     clock,
     floorBytes,

@@ -51,9 +51,17 @@ export function createNextDue(db: Database.Database): WriterCalls['nextDue'] {
     )
     .pluck();
 
+  const suspectInWork = db
+    .prepare<[], number>(
+      'SELECT 1 FROM deliveries INDEXED BY deliveries_suspect_lease WHERE lease_until IS NOT NULL AND crashes > 0 LIMIT 1',
+    )
+    .pluck();
+
   return () => {
     const routes = new Map<string, number>();
-    for (const index of indexes) {
+    // A suspect that has to wait for another one is not due, whatever its time says.
+    const open = suspectInWork.get() === undefined ? indexes : indexes.slice(0, 1);
+    for (const index of open) {
       for (const route of index.routes.all()) {
         for (let lane = 0; lane < PRIORITIES.length; lane++) {
           const dueAt = index.first.get(route, lane) ?? null;

@@ -16,7 +16,7 @@ const DEADLINE_FROM: Readonly<Record<MessageRecord['deadlineSource'], string>> =
 export function createExpire(db: Database.Database, move: Mover): WriterCalls['expireDue'] {
   const past = `d.deadline <= +? AND d.state IN ('queued', 'deferred', 'quarantined')`;
   const due = db.prepare<[number, number], DeliveryRow>(
-    `${selectDelivery('deliveries_deadline', past)} ORDER BY d.deadline LIMIT +?`,
+    `${selectDelivery('INDEXED BY deliveries_deadline', past)} ORDER BY d.deadline LIMIT +?`,
   );
   return (now, limit) => {
     const rows = due.all(now, limit);

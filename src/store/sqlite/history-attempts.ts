@@ -4,6 +4,7 @@ import type { DeliveryId } from '../../core/ids.ts';
 import type { Outcome } from '../../core/outcome.ts';
 import type { AttemptView } from '../store.ts';
 import type { ReaderCalls } from './calls.ts';
+import { DELIVERY_OF_MESSAGE } from './keys.ts';
 
 interface AttemptRow extends Omit<AttemptView, 'deliveryId' | 'startedAt' | 'timings_ms'> {
   readonly delivery_id: DeliveryId;
@@ -17,8 +18,8 @@ export function createAttemptReads(db: Database.Database): ReaderCalls['attempts
   const ofMessage = db.prepare<[string], AttemptRow>(`
     SELECT d.id AS delivery_id, a.number, a.route, a.started_at, a.outcome, a.cause, a.next_hop, a.tls, a.cipher, a.stage,
       a.code, a.enhanced, a.response, a.timings
-    FROM deliveries d INDEXED BY deliveries_message CROSS JOIN attempts a ON a.did = d.did
-    WHERE d.mid = (SELECT mid FROM messages WHERE id = ?)
+    FROM messages m CROSS JOIN deliveries d ON ${DELIVERY_OF_MESSAGE} CROSS JOIN attempts a ON a.did = d.did
+    WHERE m.id = ?
     ORDER BY a.started_at, d.did, a.number`);
   return (id) =>
     ofMessage.all(id).map(({ delivery_id, started_at, timings, ...attempt }) => ({

@@ -1,9 +1,9 @@
 /**
  * Reading the event log.
  *
- * Without a filter the log is walked by `seq`. With one, each wanted type is looked up in the index that fits (tag and type,
- * or type), and the few results are merged. Events of a recipient are found through its deliveries: an index of its own
- * over events would cost every commit two more pages. A recipient with a great many deliveries is found by a walk along
+ * Without a filter the log is walked by `seq`. With one, each wanted type of each wanted tag is looked up in the one index
+ * over both, and the few results are merged: there are few tags. Events of a recipient are found through its deliveries.
+ * Every index more would cost every commit a page or two. A recipient with a great many deliveries is found by a walk along
  * the types instead, where it is never far.
  */
 import type Database from 'better-sqlite3';
@@ -14,9 +14,9 @@ import type { EventFilter } from '../store.ts';
 import type { ReaderCalls } from './calls.ts';
 import { createFirstSince } from './first-since.ts';
 import { recipientKeyOf } from './history-messages.ts';
+import { createStatementCache, type Value } from './statement-cache.ts';
 
 type EventReads = Pick<ReaderCalls, 'eventsOf' | 'events' | 'rejectedFor'>;
-type Value = string | number;
 
 interface EventRow {
   readonly seq: number;
@@ -64,15 +64,18 @@ function eventOf(row: EventRow): RelayEvent {
 
 /** The numbers of the events that `filter` describes, ascending. */
 function createSeqList(db: Database.Database): (filter: EventFilter) => readonly number[] {
-  const statements = new Map<string, Database.Statement<Value[], number>>();
-  const prepared = (sql: string): Database.Statement<Value[], number> => {
-    const known = statements.get(sql);
-    if (known !== undefined) return known;
-    const statement = db.prepare<Value[], number>(sql).pluck();
-    statements.set(sql, statement);
-    return statement;
-  };
+  const prepared = createStatementCache(db);
   const firstSince = createFirstSince(db, 'events', 'seq', 'at');
+  // SQLite steps from one tag to the next without reading what lies between.
+  const tags = db
+    .prepare<[], string>(`
+      WITH RECURSIVE tags (tag) AS (
+        SELECT (SELECT min(tag) FROM events INDEXED BY events_tag WHERE tag IS NOT NULL)
+        UNION ALL SELECT (SELECT min(tag) FROM events INDEXED BY events_tag WHERE tag > tags.tag) FROM tags
+          WHERE tags.tag IS NOT NULL
+      )
+      SELECT tag FROM tags WHERE tag IS NOT NULL`)
+    .pluck();
   const hasMany = db
     .prepare<[string, number], number>(
       'SELECT 1 FROM deliveries INDEXED BY deliveries_recipient WHERE recipient_key = ? LIMIT 1 OFFSET ?',
@@ -111,11 +114,12 @@ function createSeqList(db: Database.Database): (filter: EventFilter) => readonly
       seqs = ofDeliveries.all(recipientKey, JSON.stringify(wanted), ...values);
       if (wanted.includes('message.rejected')) seqs.push(...ofRejections.all(...values));
     } else if (types !== undefined || state !== undefined || tag !== undefined || recipientKey !== undefined) {
-      const index = tag === undefined ? 'events_type' : 'events_tag';
       const ofType = prepared(
-        `SELECT e.seq FROM events e INDEXED BY ${index} WHERE e.type = ? AND ${conditions} ${order}`,
+        `SELECT e.seq FROM events e INDEXED BY events_tag WHERE e.tag IS ? AND e.type = ? AND ${conditions} ${order}`,
       );
-      seqs = wanted.flatMap((type) => ofType.all(type, ...values, limit));
+      seqs = (tag === undefined ? [null, ...tags.all()] : [tag]).flatMap((each) =>
+        wanted.flatMap((type) => ofType.all(each, type, ...values, limit)),
+      );
     } else {
       seqs = prepared(`SELECT e.seq FROM events e WHERE ${conditions} ${order}`).all(...values, limit);
     }

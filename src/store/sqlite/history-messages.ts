@@ -13,10 +13,11 @@ import { PRIORITIES } from '../../core/message.ts';
 import type { DeliveryView, MessageFilter, MessageView } from '../store.ts';
 import type { ReaderCalls } from './calls.ts';
 import { createFirstSince } from './first-since.ts';
+import { DELIVERY_OF_MESSAGE, deliveryKeys } from './keys.ts';
 import { MESSAGE_COLUMNS, type MessageRow, recordOf } from './message-row.ts';
+import { createStatementCache, type Value } from './statement-cache.ts';
 
 type MessageReads = Pick<ReaderCalls, 'message' | 'messages' | 'find'>;
-type Value = string | number;
 
 interface DeliveryViewRow {
   readonly id: DeliveryId;
@@ -43,9 +44,9 @@ export function recipientKeyOf(text: string): string | null {
 export function createMessageReads(db: Database.Database): MessageReads {
   const byId = db.prepare<[string], MessageRow>(`SELECT ${MESSAGE_COLUMNS} FROM messages m WHERE m.id = ?`);
   const byMid = db.prepare<[number], MessageRow>(`SELECT ${MESSAGE_COLUMNS} FROM messages m WHERE m.mid = ?`);
-  const deliveriesOf = db.prepare<[number], DeliveryViewRow>(`
+  const deliveriesOf = db.prepare<[number, number], DeliveryViewRow>(`
     SELECT id, recipient, state, attempts, rule, rule_reason, via, route, due_at, last_response, delivered_at, updated_at
-    FROM deliveries INDEXED BY deliveries_message WHERE mid = ? ORDER BY did`);
+    FROM deliveries WHERE did BETWEEN ? AND ? ORDER BY did`);
   const listMids = createMidList(db);
 
   const byDelivery = midsBy(db, 'SELECT mid FROM deliveries WHERE id = ? LIMIT ?');
@@ -73,7 +74,7 @@ export function createMessageReads(db: Database.Database): MessageReads {
     return {
       ...recordOf(row),
       contentKept: row.content_kept === 1,
-      deliveries: deliveriesOf.all(row.mid).map(deliveryViewOf),
+      deliveries: deliveriesOf.all(...deliveryKeys(row.mid)).map(deliveryViewOf),
     };
   }
 
@@ -131,14 +132,7 @@ function deliveryViewOf(row: DeliveryViewRow): DeliveryView {
 
 /** The short keys of the messages that `filter` describes, newest first. */
 function createMidList(db: Database.Database): (filter: MessageFilter) => readonly number[] {
-  const statements = new Map<string, Database.Statement<Value[], number>>();
-  const prepared = (sql: string): Database.Statement<Value[], number> => {
-    const known = statements.get(sql);
-    if (known !== undefined) return known;
-    const statement = db.prepare<Value[], number>(sql).pluck();
-    statements.set(sql, statement);
-    return statement;
-  };
+  const prepared = createStatementCache(db);
   const firstSince = createFirstSince(db, 'messages', 'mid', 'accepted_at');
   const midBefore = db
     .prepare<[string, string], number>(
@@ -190,10 +184,7 @@ function createMidList(db: Database.Database): (filter: MessageFilter) => readon
     }
     const index = flow !== undefined ? 'INDEXED BY messages_flow' : tag !== undefined ? 'INDEXED BY messages_tag' : '';
     if (state !== undefined) {
-      demand(
-        'EXISTS (SELECT 1 FROM deliveries d INDEXED BY deliveries_message WHERE d.mid = m.mid AND d.state = ?)',
-        state,
-      );
+      demand(`EXISTS (SELECT 1 FROM deliveries d WHERE ${DELIVERY_OF_MESSAGE} AND d.state = ?)`, state);
     }
     return prepared(
       `SELECT m.mid FROM messages m ${index} WHERE ${['1', ...where].join(' AND ')} ORDER BY m.mid DESC LIMIT ?`,

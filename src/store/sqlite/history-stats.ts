@@ -9,6 +9,7 @@ import type { DeliveryState } from '../../core/delivery.ts';
 import type { StatsRow } from '../store.ts';
 import type { ReaderCalls } from './calls.ts';
 import { createFirstSince } from './first-since.ts';
+import { DELIVERY_OF_MESSAGE } from './keys.ts';
 
 const MESSAGES_PER_PIECE = 5000;
 
@@ -27,7 +28,7 @@ export function createStats(db: Database.Database): ReaderCalls['stats'] {
   const piece = db
     .prepare<[number, number, number], Row>(`
       SELECT m.mid, m.tag, d.state, d.delivered_at - m.accepted_at
-      FROM messages m CROSS JOIN deliveries d INDEXED BY deliveries_message ON d.mid = m.mid
+      FROM messages m CROSS JOIN deliveries d ON ${DELIVERY_OF_MESSAGE}
       WHERE m.mid >= ? AND m.mid < ? AND m.accepted_at >= ?`)
     .raw();
 

@@ -37,6 +37,7 @@ interface ClaimRow {
   readonly dsn: string | null;
   readonly smtp_utf8: number;
   readonly eight_bit: number;
+  readonly require_tls: number;
   readonly tag: string | null;
   readonly accepted_at: number;
 }
@@ -68,7 +69,10 @@ export function createLeases(db: Database.Database, move: Mover, nextToken: () =
     UPDATE deliveries SET state = 'queued', due_at = ?, lease_until = NULL, lease_token = NULL, updated_at = ?
     WHERE id = ? AND lease_token = ? AND state = 'sending'`);
   const held = db.prepare<[DeliveryId, number], DeliveryRow>(
-    selectDelivery('sqlite_autoindex_deliveries_1', `d.id = +? AND d.lease_token = +? AND d.state = 'sending'`),
+    selectDelivery(
+      'INDEXED BY sqlite_autoindex_deliveries_1',
+      `d.id = +? AND d.lease_token = +? AND d.state = 'sending'`,
+    ),
   );
 
   /** Due deliveries of one lane, longest due first; at most one suspect, and none while another is in work. */
@@ -140,7 +144,7 @@ function selectDue(
 ): Database.Statement<[string, number, number, number, number], ClaimRow> {
   return db.prepare(`
     SELECT d.did, d.id, m.id AS message_id, d.recipient, d.dsn AS recipient_dsn, d.route, d.via, d.priority, d.attempts,
-      d.crashes, d.due_at, d.deadline, m.mail_from, m.dsn, m.smtp_utf8, m.eight_bit, m.tag, m.accepted_at
+      d.crashes, d.due_at, d.deadline, m.mail_from, m.dsn, m.smtp_utf8, m.eight_bit, m.require_tls, m.tag, m.accepted_at
     FROM deliveries d INDEXED BY ${index} CROSS JOIN messages m ON m.mid = d.mid
     WHERE d.route = +? AND d.priority = +? AND d.due_at <= +? AND d.deadline > +? AND ${condition}
     ORDER BY d.due_at LIMIT +?`);
@@ -160,6 +164,7 @@ function leaseOf(row: ClaimRow, token: number, leaseUntil: number): Lease {
     recipientDsn: row.recipient_dsn === null ? null : JSON.parse(row.recipient_dsn),
     smtpUtf8: row.smtp_utf8 === 1,
     eightBit: row.eight_bit === 1,
+    requireTls: row.require_tls === 1,
     priority: priorityOf(row.priority),
     tag: row.tag,
     attempts: row.attempts,

@@ -14,6 +14,7 @@ import type { MessageRecord } from '../../core/message.ts';
 import type { Outcome } from '../../core/outcome.ts';
 import { isoTime } from '../../core/time.ts';
 import type { EventLog } from './event-log.ts';
+import { deliveryKeys } from './keys.ts';
 import { EVENT_MESSAGE_COLUMNS, type EventMessageRow, eventSourceOf } from './message-row.ts';
 import { mayBecome, OPEN_STATES, sqlList } from './states.ts';
 
@@ -34,12 +35,12 @@ export interface DeliveryRow extends EventMessageRow {
   readonly content_kept: number;
 }
 
-/** `SELECT` of a `DeliveryRow`; `index` is the one index of `deliveries` that answers the question. */
+/** `SELECT` of a `DeliveryRow`; `index` (`INDEXED BY ...`, `NOT INDEXED`) is what of `deliveries` answers the question. */
 export function selectDelivery(index: string, condition: string): string {
   return `
     SELECT d.did, d.id, d.mid, d.recipient, d.recipient_key, d.state, d.rule, d.route, d.attempts, d.crashes, d.leased_at,
       m.deadline_source, m.content_kept, ${EVENT_MESSAGE_COLUMNS}
-    FROM deliveries d INDEXED BY ${index} CROSS JOIN messages m ON m.mid = d.mid
+    FROM deliveries d ${index} CROSS JOIN messages m ON m.mid = d.mid
     WHERE ${condition}`;
 }
 
@@ -155,8 +156,8 @@ function createMessageEnd(
   dropContentWhenSettled: boolean,
 ): (mid: number, captured: boolean, now: number) => void {
   const open = db
-    .prepare<[number], number>(
-      `SELECT 1 FROM deliveries INDEXED BY deliveries_message WHERE mid = ? AND state IN ${sqlList(OPEN_STATES)} LIMIT 1`,
+    .prepare<[number, number], number>(
+      `SELECT 1 FROM deliveries WHERE did BETWEEN ? AND ? AND state IN ${sqlList(OPEN_STATES)} LIMIT 1`,
     )
     .pluck();
   const markCaptured = db.prepare<[number]>('UPDATE messages SET captured = 1 WHERE mid = ?');
@@ -167,7 +168,7 @@ function createMessageEnd(
   const settle = db.prepare<[number, number]>('UPDATE messages SET settled_at = ? WHERE mid = ?');
   return (mid, captured, now) => {
     if (captured) markCaptured.run(mid);
-    if (open.get(mid) !== undefined) return;
+    if (open.get(...deliveryKeys(mid)) !== undefined) return;
     if (dropContentWhenSettled && settleAndDrop.run(now, mid).changes > 0) dropContent.run(mid);
     else settle.run(now, mid);
   };

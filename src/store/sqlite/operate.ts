@@ -6,6 +6,7 @@ import type { DeliveryId, MessageId } from '../../core/ids.ts';
 import { isoTime } from '../../core/time.ts';
 import type { OperatorResult } from '../store.ts';
 import type { WriterCalls } from './calls.ts';
+import { deliveryKeys } from './keys.ts';
 import { type DeliveryRow, type Mover, selectDelivery } from './moves.ts';
 import { mayBecome } from './states.ts';
 
@@ -13,10 +14,11 @@ type OperatorCalls = Pick<WriterCalls, 'retryNow' | 'cancel'>;
 
 /** Makes `retryNow` and `cancel` over `db`. */
 export function createOperate(db: Database.Database, move: Mover): OperatorCalls {
-  const ofMessage = db.prepare<[string], DeliveryRow>(
-    `${selectDelivery('deliveries_message', 'd.mid = (SELECT mid FROM messages WHERE id = ?)')} ORDER BY d.did`,
+  const midOf = db.prepare<[string], number>('SELECT mid FROM messages WHERE id = ?').pluck();
+  const ofMessage = db.prepare<[number, number], DeliveryRow>(
+    `${selectDelivery('NOT INDEXED', 'd.did BETWEEN ? AND ?')} ORDER BY d.did`,
   );
-  const one = db.prepare<[string], DeliveryRow>(selectDelivery('sqlite_autoindex_deliveries_1', 'd.id = ?'));
+  const one = db.prepare<[string], DeliveryRow>(selectDelivery('INDEXED BY sqlite_autoindex_deliveries_1', 'd.id = ?'));
   const requeue = db.prepare<[number, number, number]>(`
     UPDATE deliveries SET state = 'queued', due_at = ?, updated_at = ?
     WHERE did = ? AND (state = 'queued' OR ${mayBecome('queued')})`);
@@ -29,7 +31,8 @@ export function createOperate(db: Database.Database, move: Mover): OperatorCalls
   ): OperatorResult {
     const changed: DeliveryId[] = [];
     const unchanged: { id: DeliveryId; state: DeliveryState; reason: string }[] = [];
-    for (const row of [...ofMessage.all(target), ...one.all(target)]) {
+    const mid = midOf.get(target);
+    for (const row of mid === undefined ? one.all(target) : ofMessage.all(...deliveryKeys(mid))) {
       const reason = objection(row);
       if (reason === null) {
         act(row);

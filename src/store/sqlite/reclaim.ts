@@ -21,6 +21,12 @@ const INTERRUPTED: Outcome = {
 };
 
 /**
+ * The wait before the next attempt, by crashes so far. A relay that is killed again and again from outside begins with what
+ * it was at each time: without a wait it would take innocent mail for poison within seconds.
+ */
+const WAIT_MS: readonly number[] = [0, 0, 10_000];
+
+/**
  * Begins a new epoch and returns its number. `voidLeases`: this process is known to be the only one, so every lease that
  * stands is a dead one's and counts as run out.
  */
@@ -39,7 +45,7 @@ export function beginEpoch(db: Database.Database, voidLeases: boolean): number {
 /** Makes `reclaimExpired` over `db`. */
 export function createReclaim(db: Database.Database, move: Mover): WriterCalls['reclaimExpired'] {
   const expired = db.prepare<[number, number], DeliveryRow>(
-    `${selectDelivery('deliveries_lease', 'd.lease_until < +?')} ORDER BY d.lease_until LIMIT +?`,
+    `${selectDelivery('INDEXED BY deliveries_lease', 'd.lease_until < +?')} ORDER BY d.lease_until LIMIT +?`,
   );
   return (now, crashLimit, limit) => {
     const rows = expired.all(now, limit);
@@ -50,7 +56,8 @@ export function createReclaim(db: Database.Database, move: Mover): WriterCalls['
         const reason = `the relay stopped ${crashes} times while it worked on this delivery`;
         move(row, { to: 'quarantined', crashes, attempt, reason }, now);
       } else {
-        move(row, { to: 'deferred', dueAt: now, route: row.route, crashes, attempt }, now);
+        const waitMs = WAIT_MS[crashes] ?? WAIT_MS.at(-1) ?? 0;
+        move(row, { to: 'deferred', dueAt: now + waitMs, route: row.route, crashes, attempt }, now);
       }
     }
     return rows.length;

@@ -1,12 +1,19 @@
 /** Deleting what is past its time, a bounded piece at a call, so that no commit is held up for long. */
 import type Database from 'better-sqlite3';
 import type { WriterCalls } from './calls.ts';
+import { deliveryKeys } from './keys.ts';
 
 type UpkeepCalls = Pick<WriterCalls, 'dropContent' | 'dropHistory'>;
 
 interface EventAge {
   readonly seq: number;
   readonly at: number;
+}
+
+interface MessageAge {
+  readonly mid: number;
+  readonly accepted_at: number;
+  readonly settled_at: number | null;
 }
 
 /** Makes `dropContent` and `dropHistory` over `db`. */
@@ -20,12 +27,10 @@ export function createUpkeep(db: Database.Database): UpkeepCalls {
   const dropContent = db.prepare<[number]>('DELETE FROM contents WHERE mid = ?');
   const markDropped = db.prepare<[number]>('UPDATE messages SET content_kept = 0 WHERE mid = ?');
 
-  const settledLongAgo = db
-    .prepare<[number, number], number>(
-      'SELECT mid FROM messages INDEXED BY messages_settled WHERE settled_at < ? ORDER BY settled_at LIMIT ?',
-    )
-    .pluck();
-  // Deliveries, attempts and content go with it (ON DELETE CASCADE).
+  // A walk from the oldest message on, which ends at the first that was accepted too late to have settled before.
+  const oldestMessages = db.prepare<[], MessageAge>('SELECT mid, accepted_at, settled_at FROM messages ORDER BY mid');
+  // Attempts go with their delivery, content with its message (ON DELETE CASCADE).
+  const dropDeliveries = db.prepare<[number, number]>('DELETE FROM deliveries WHERE did BETWEEN ? AND ?');
   const dropMessage = db.prepare<[number]>('DELETE FROM messages WHERE mid = ?');
   const oldest = db.prepare<[number], EventAge>('SELECT seq, at FROM events ORDER BY seq LIMIT ?');
   const dropEvents = db.prepare<[number]>('DELETE FROM events WHERE seq <= ?');
@@ -43,6 +48,15 @@ export function createUpkeep(db: Database.Database): UpkeepCalls {
     return count;
   }
 
+  function settledLongAgo(before: number, limit: number): readonly number[] {
+    const mids: number[] = [];
+    for (const { mid, accepted_at, settled_at } of oldestMessages.iterate()) {
+      if (accepted_at >= before || mids.length === limit) break;
+      if (settled_at !== null && settled_at < before) mids.push(mid);
+    }
+    return mids;
+  }
+
   return {
     dropContent(settledBefore, sandboxBefore, limit) {
       const mids = contentPastTime.all(0, settledBefore, limit);
@@ -56,8 +70,11 @@ export function createUpkeep(db: Database.Database): UpkeepCalls {
 
     dropHistory(before, now, limit) {
       const events = dropOldEvents(before, limit);
-      const mids = settledLongAgo.all(before, limit);
-      for (const mid of mids) dropMessage.run(mid);
+      const mids = settledLongAgo(before, limit);
+      for (const mid of mids) {
+        dropDeliveries.run(...deliveryKeys(mid));
+        dropMessage.run(mid);
+      }
       dropKeys.run(now, limit);
       return Math.max(events, mids.length);
     },

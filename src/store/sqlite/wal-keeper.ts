@@ -55,6 +55,8 @@ export function createWalKeeper({ clock, foldBeside, foldBetween }: WalKeeperDep
       const quietMs = clock.monotonicMs() - lastWriteMs;
       if (quietMs < IDLE_MS) watchForIdle(IDLE_MS - quietMs);
       else if (folding === null) begin(() => foldBetween('TRUNCATE'));
+      // The fold under way does not cut the file, and no write need follow that would begin the watch anew.
+      else watchForIdle(IDLE_MS);
     });
   }
 

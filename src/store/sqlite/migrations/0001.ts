@@ -2,7 +2,7 @@
  * Migration 1: the first schema. Never edited once released: a change is a new migration.
  *
  * Times are epoch milliseconds. `mid` and `did` are the short keys that tables and indexes use among themselves; the long
- * ids are what the world sees. Flags are 0 or 1, lists and objects are JSON, NULL stands for "none" or "empty".
+ * ids are what the world sees; a delivery's short key contains its message's (`keys.ts`). Flags are 0 or 1, lists and objects are JSON, NULL stands for "none" or "empty".
  * Each index is there for one question (see the statement that names it with INDEXED BY); partial ones hold only the rows
  * that are still of interest, so that what was delivered long ago costs the queue nothing.
  */
@@ -50,7 +50,6 @@ CREATE TABLE messages (
 CREATE INDEX messages_header_id ON messages (header_message_id);
 CREATE INDEX messages_tag ON messages (tag) WHERE tag IS NOT NULL;
 CREATE INDEX messages_flow ON messages (flow) WHERE flow IS NOT NULL;
-CREATE INDEX messages_settled ON messages (settled_at) WHERE settled_at IS NOT NULL;
 CREATE INDEX messages_content ON messages (captured, settled_at) WHERE content_kept = 1 AND settled_at IS NOT NULL;
 
 CREATE TABLE contents (
@@ -59,9 +58,9 @@ CREATE TABLE contents (
 ) STRICT;
 
 CREATE TABLE deliveries (
-  did INTEGER PRIMARY KEY,
+  did INTEGER PRIMARY KEY CHECK (did / 65536 = mid),
   id TEXT NOT NULL UNIQUE,
-  mid INTEGER NOT NULL REFERENCES messages (mid) ON DELETE CASCADE,
+  mid INTEGER NOT NULL,
   recipient TEXT NOT NULL,
   recipient_key TEXT NOT NULL,
   dsn TEXT,
@@ -82,7 +81,6 @@ CREATE TABLE deliveries (
   delivered_at INTEGER,
   updated_at INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX deliveries_message ON deliveries (mid);
 CREATE INDEX deliveries_recipient ON deliveries (recipient_key, mid);
 CREATE INDEX deliveries_due ON deliveries (route, priority, due_at, deadline)
   WHERE due_at IS NOT NULL AND crashes = 0;
@@ -132,7 +130,6 @@ CREATE TABLE events (
   body TEXT NOT NULL
 ) STRICT;
 CREATE INDEX events_message ON events (message_id) WHERE message_id IS NOT NULL;
-CREATE INDEX events_type ON events (type);
-CREATE INDEX events_tag ON events (tag, type) WHERE tag IS NOT NULL;
+CREATE INDEX events_tag ON events (tag, type);
 CREATE INDEX events_rejected ON events (recipient_key) WHERE type = 'message.rejected';
 `;

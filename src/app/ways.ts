@@ -1,32 +1,37 @@
 /**
- * The lanes of a config: a transport per route. A reload keeps the transport, with its connections and its rate, of every
+ * The ways out of a config: a transport per route. A reload keeps the transport, with its connections and its rate, of every
  * route that did not change.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Config, RouteConfig } from '../config/types.ts';
 import { createTransport, type TransportDeps } from '../delivery/create-transport.ts';
-import type { Lane } from '../queue/scheduler.ts';
+import type { AttemptTarget } from '../queue/attempt.ts';
+import { isProtected } from '../routing/choose.ts';
 
-export interface Lanes {
+export interface Ways {
   readonly hostname: string;
   readonly routes: ReadonlyMap<string, RouteConfig>;
-  readonly byRoute: ReadonlyMap<string, Lane>;
+  readonly byRoute: ReadonlyMap<string, AttemptTarget>;
 }
 
-/** The lanes for `config`, taking over from `before` what stays the same. */
-export function createLanes(
+/** The ways for `config`, taking over from `before` what stays the same. */
+export function createWays(
   config: Pick<Config, 'hostname' | 'routes'>,
   deps: Omit<TransportDeps, 'hostname'>,
-  before: Lanes | null,
-): Lanes {
+  before: Ways | null,
+): Ways {
   const { hostname, routes } = config;
-  const byRoute = new Map<string, Lane>();
+  const byRoute = new Map<string, AttemptTarget>();
   for (const [name, route] of routes) {
     const old = before?.hostname === hostname ? before : null;
     const kept = isDeepStrictEqual(old?.routes.get(name), route) ? old?.byRoute.get(name) : undefined;
     byRoute.set(
       name,
-      kept ?? { transport: createTransport(route, { hostname, ...deps }), captures: route.type === 'sandbox' },
+      kept ?? {
+        transport: createTransport(route, { hostname, ...deps }),
+        captures: route.type === 'sandbox',
+        isProtected: isProtected(route),
+      },
     );
   }
   return { hostname, routes, byRoute };
