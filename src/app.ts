@@ -281,7 +281,7 @@ function readConfig(file: string, env: RelayOptions['env']): ValidConfig {
   throw new RelayError(`the config is not valid:\n${formatFindings(loaded.findings)}`, {
     code: 'config',
     op: 'app.config',
-    hint: 'Mend the lines named above; nothing was changed.',
+    hint: '`leadpush-relay check` shows the whole state.',
   });
 }
 

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { RelayError } from '../../src/core/errors.ts';
 import type { DeliveryState } from '../../src/core/delivery.ts';
 import { createIds, type MessageId } from '../../src/core/ids.ts';
 import type { Priority } from '../../src/core/message.ts';
@@ -8,7 +9,7 @@ import { createContentCache } from '../../src/queue/content-cache.ts';
 import type { AttemptTarget } from '../../src/queue/attempt.ts';
 import { createScheduler, type HeadStart, type Scheduler } from '../../src/queue/scheduler.ts';
 import { openSqliteStore } from '../../src/store/sqlite/open.ts';
-import type { Store } from '../../src/store/store.ts';
+import type { QueueStore, Store } from '../../src/store/store.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
 import { address } from '../support/address.ts';
 import { createManualClock, type ManualClock } from '../support/clock.ts';
@@ -60,17 +61,24 @@ function createFakeTransport(capacity: number): Transport & {
   return fake;
 }
 
+const target = (transport: Transport): AttemptTarget => ({ transport, captures: false, isProtected: true });
+
+/** A failure of the store that passes. */
+const trouble = (): Promise<never> => Promise.reject(new RelayError('locked', { code: 'store-io', op: 'store.test' }));
+
 describe('the scheduler', () => {
   let clock: ManualClock;
   let store: Store;
   let scheduler: Scheduler;
   let transport: ReturnType<typeof createFakeTransport>;
+  let retired: Transport[];
   const ids = createIds({ now: () => 1, monotonicMs: () => 1, after: () => () => {} });
 
   beforeEach(async () => {
     clock = createManualClock(1_000_000);
     store = await openSqliteStore({ file: ':memory:', clock, dropContentWhenSettled: true, exclusive: false });
     transport = createFakeTransport(1);
+    retired = [];
   });
 
   afterEach(async () => {
@@ -79,18 +87,19 @@ describe('the scheduler', () => {
   });
 
   const begin = async (
-    lanes: ReadonlyMap<string, AttemptTarget> = new Map([['hop', { transport, captures: false, isProtected: true }]]),
+    lanes: ReadonlyMap<string, AttemptTarget> = new Map([['hop', target(transport)]]),
+    queueStore: QueueStore = store.queue,
   ): Promise<void> => {
     const cache = createContentCache(1000);
     scheduler = createScheduler(
       {
-        store: store.queue,
+        store: queueStore,
         clock,
         log: silentLog,
         retry: () => testConfig().retry,
         cachedContent: (id) => cache.get(id),
         onSettled() {},
-        onRetired() {},
+        onRetired: (quiet) => void retired.push(quiet),
       },
       lanes,
     );
@@ -136,7 +145,7 @@ describe('the scheduler', () => {
           dsn: null,
           rule: 'default',
           ruleReason: 'matches everything',
-          via: ['hop'],
+          via: ['hop', 'other'],
           route: 'hop',
         },
       ],
@@ -334,5 +343,70 @@ describe('the scheduler', () => {
     transport.calls[0]?.answer(DELIVERED);
     await untilState(id, 'delivered');
     expect(transport.calls).toHaveLength(1);
+  });
+
+  it('moves mail whose attempt ended on a route that a reload took away', async () => {
+    await begin();
+    const other = createFakeTransport(1);
+    await queue('ann@example.net', 'critical');
+    await untilCalls(1);
+    scheduler.setLanes(new Map([['other', target(other)]]));
+    transport.calls[0]?.answer(DEFERRED);
+    await until(() => scheduler.busy() === 0, 'the attempt to end', 5000);
+    await clock.advance(5_100);
+    await until(() => other.calls.length === 1, 'an attempt on the other route', 5000);
+  });
+
+  it('hands a transport back only when its last attempt has ended', async () => {
+    await begin();
+    await queue('ann@example.net');
+    await untilCalls(1);
+    scheduler.setLanes(new Map());
+    expect(retired).toEqual([]);
+    transport.calls[0]?.answer(DELIVERED);
+    await until(() => retired.length === 1, 'the transport to be handed back', 5000);
+  });
+
+  it('starts mail that was accepted for a route which a reload took away meanwhile', async () => {
+    const other = createFakeTransport(1);
+    await begin(new Map([['other', target(other)]]));
+    await queue('ann@example.net');
+    await until(() => other.calls.length === 1, 'an attempt on the other route', 5000);
+  });
+
+  it('goes on by itself after the store failed once to say what is due', async () => {
+    let failures = 0;
+    await begin(undefined, { ...store.queue, nextDue: () => (failures-- > 0 ? trouble() : store.queue.nextDue()) });
+    await until(() => scheduler.headStart('hop') !== null, 'a quiet start', 5000);
+    await scheduler.stop();
+
+    failures = 1;
+    const id = await queue('ann@example.net');
+    await begin(undefined, { ...store.queue, nextDue: () => (failures-- > 0 ? trouble() : store.queue.nextDue()) });
+    await clock.advance(1_100);
+    await untilCalls(1);
+    transport.calls[0]?.answer(DELIVERED);
+    await untilState(id, 'delivered');
+  });
+
+  it('takes no lease back while it cannot renew those that stand', async () => {
+    let reclaims = 0;
+    await begin(undefined, {
+      ...store.queue,
+      renew: trouble,
+      reclaimExpired: (...given) => {
+        reclaims++;
+        return store.queue.reclaimExpired(...given);
+      },
+    });
+    await until(() => scheduler.hasRoom('hop'), 'the start', 5000);
+    const atStart = reclaims;
+    const id = await queue('ann@example.net');
+    await untilCalls(1);
+    for (let i = 0; i < 5; i++) await clock.advance(100_000);
+    expect(reclaims).toBe(atStart);
+    transport.calls[0]?.answer(DELIVERED);
+    await untilState(id, 'delivered');
+    expect(await store.history.attempts(id)).toHaveLength(1);
   });
 });
