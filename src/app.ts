@@ -78,7 +78,11 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   try {
     return await start(config, options, pinoLog, undo);
   } catch (error) {
-    await undo.unwind().finally(() => pinoLog.stop());
+    try {
+      await undo.unwind();
+    } finally {
+      await pinoLog.stop();
+    }
     throw error;
   }
 }

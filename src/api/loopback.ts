@@ -6,8 +6,6 @@
  */
 import { isLoopback } from '../config/network.ts';
 
-export { isLoopback };
-
 /** What a proxy adds: the client behind it is not on this machine, whatever the socket says. */
 const PROXY_HEADERS = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via'] as const;
 

@@ -6,7 +6,7 @@
  * not verified: the relay makes that one itself.
  */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { isLoopback } from '../api/loopback.ts';
+import { isLoopback } from '../config/network.ts';
 import type { ListenerConfig } from '../config/types.ts';
 import { RelayError } from '../core/errors.ts';
 import { parseMessageId } from '../core/ids.ts';

@@ -75,9 +75,12 @@ export function createIntake(deps: IntakeDeps): Intake {
     ready() {
       const state = health.current();
       if (state.accepting) return null;
-      return state.kind === 'full'
-        ? refuse(452, '4.3.1', 'Insufficient system storage, try again later', state.reason)
-        : refuse(451, '4.3.0', 'Mail cannot be stored just now, try again later', state.reason);
+      const refusal =
+        state.kind === 'full'
+          ? refuse(452, '4.3.1', 'Insufficient system storage, try again later', state.reason)
+          : refuse(451, '4.3.0', 'Mail cannot be stored just now, try again later', state.reason);
+      deps.onRejected(refusal);
+      return refusal;
     },
 
     checkSender(submitter, mailFrom) {

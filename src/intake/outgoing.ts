@@ -1,7 +1,7 @@
 /**
  * The message as it will leave: what is taken out, what is put in front, and nothing else.
  *
- * Taken out: `X-Leadpush-*` and `Bcc`. Put in: `Received`; `Message-ID` and `Date` when missing; `Auto-Submitted` when missing on
+ * Taken out: `X-Leadpush-*`, `Bcc` and `Resent-Bcc`. Put in: `Received`; `Message-ID` and `Date` when missing; `Auto-Submitted` when missing on
  * recovery mail (RFC 3834, section 5). Every other octet stays as it came.
  */
 import { RECOVERY_TAGS } from '../core/message.ts';
@@ -30,6 +30,7 @@ export function buildOutgoing(input: OutgoingInput): MessageLayout {
   if (tag !== null && RECOVERY_TAGS.has(tag) && missing('auto-submitted')) {
     prepend += 'Auto-Submitted: auto-generated\r\n';
   }
-  const drop = (field: MessageLayout['fields'][number]): boolean => isRelayHeader(field) || field.key === 'bcc';
+  const drop = (field: MessageLayout['fields'][number]): boolean =>
+    isRelayHeader(field) || field.key === 'bcc' || field.key === 'resent-bcc';
   return assemble(message, { prepend, drop });
 }

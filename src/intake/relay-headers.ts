@@ -129,7 +129,7 @@ export function readRelayHeaders(
     const title = titleCase(field.key);
     if (seen.has(field.key)) return bad(title, 'appears more than once');
     seen.add(field.key);
-    const value = fieldValue(bytes, field).trim();
+    const value = fieldValue(bytes, field);
 
     if (field.key.startsWith(METADATA_PREFIX)) {
       if (!isAllowed(credential, 'metadata')) return notAllowed(title);

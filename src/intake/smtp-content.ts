@@ -6,16 +6,17 @@
  * Bad line ends are not judged here; the parser of the message refuses them.
  *
  * A dot at the start of a line is dropped, whatever follows it (RFC 5321, section 4.5.2). Past its limit the content is let
- * go at once and only counted. Octets are not copied while they arrive, unless they arrive in crumbs.
+ * go at once, its memory given back, and the rest only counted. Octets are not copied while they arrive, unless they arrive in crumbs.
  */
+import type { ContentMemory } from './smtp-limits.ts';
 
 /** Why the content was let go. */
 export type ContentFault = 'too-big' | 'no-room';
 
 export interface ContentOptions {
   readonly maxBytes: number;
-  /** Asks for memory for `bytes` more octets; false: there is none. */
-  readonly reserve: (bytes: number) => boolean;
+  /** Where its memory comes from; who takes the content releases it afterwards. */
+  readonly memory: ContentMemory;
 }
 
 type State =
@@ -120,7 +121,7 @@ export class ContentCollector {
     this.#size += bytes;
     if (this.#fault !== null) return;
     if (this.#size > this.#options.maxBytes) return this.#letGo('too-big');
-    if (!this.#options.reserve(bytes)) return this.#letGo('no-room');
+    if (!this.#options.memory.reserve(bytes)) return this.#letGo('no-room');
     this.#crumbs.push(bytes === chunk.length ? chunk : chunk.subarray(start, end));
     this.#crumbsBytes += bytes;
     if (this.#crumbs.length < CRUMBS) return;
@@ -134,6 +135,7 @@ export class ContentCollector {
     this.#fault = fault;
     this.#pieces = [];
     this.#crumbs = [];
+    this.#options.memory.release();
   }
 }
 

@@ -20,6 +20,7 @@ import { type Refusal, refuse } from '../core/refusal.ts';
 import { type AuthStep, startAuth } from './smtp-auth.ts';
 import { parseMailCommand, parseRcptCommand } from './smtp-command.ts';
 import { ContentCollector, hasBadLineEnds } from './smtp-content.ts';
+import type { ContentMemory } from './smtp-limits.ts';
 import { SmtpParser } from './smtp-parser.ts';
 import { SESSION_TIMES } from './smtp-watchdog.ts';
 import { MAX_LINE_BYTES, SmtpWire } from './smtp-wire.ts';
@@ -39,9 +40,9 @@ interface Transaction {
 interface Receiving {
   readonly transaction: Transaction;
   readonly collector: ContentCollector;
+  readonly memory: ContentMemory;
   readonly endMs: number;
   windowStartBytes: number;
-  reservedBytes: number;
   /** The final dot is in; the intake has the message. */
   complete: boolean;
 }
@@ -326,21 +327,15 @@ export class SmtpSession extends SmtpWire {
     else if (transaction === null) this.fault(503, '5.5.1 Send MAIL first');
     else if (transaction.recipients.length === 0) this.fault(503, '5.5.1 Send RCPT first');
     else if (this._parser instanceof SmtpParser) {
-      const collector = new ContentCollector({
-        maxBytes: settings().maxMessageBytes,
-        reserve(bytes) {
-          const granted = limits.reserve(bytes);
-          if (granted) receiving.reservedBytes += bytes;
-          return granted;
-        },
-      });
+      const memory = limits.content(this.username(), this.address);
+      const collector = new ContentCollector({ maxBytes: settings().maxMessageBytes, memory });
       const endMs = clock.monotonicMs() + SESSION_TIMES.dataMs;
       const receiving: Receiving = {
         transaction,
         collector,
+        memory,
         endMs,
         windowStartBytes: 0,
-        reservedBytes: 0,
         complete: false,
       };
       this.#receiving = receiving;
@@ -364,7 +359,7 @@ export class SmtpSession extends SmtpWire {
     } catch (error) {
       this.fail(error);
     }
-    context.limits.release(receiving.reservedBytes);
+    receiving.memory.release();
     this.#receiving = null;
     this.#transaction = null;
     if (this._closing || this._closed) return;
@@ -459,7 +454,7 @@ export class SmtpSession extends SmtpWire {
     const receiving = this.#receiving;
     // The memory of a message that the intake has is given back with its answer.
     if (receiving === null || receiving.complete) return;
-    this.context.limits.release(receiving.reservedBytes);
+    receiving.memory.release();
     this.#receiving = null;
   }
 

@@ -8,9 +8,8 @@
  * Redacted: what follows the host in `scheme://host/...` (also with escaped slashes, or percent-encoded) and in
  * `host.example/...`; user names in links; the value in `?name=value`, `&name=value`, and after `token=`, `code=`,
  * `password=` and their like.
- * Left alone: digits outside of links, because queue ids, sizes and addresses are made of them. Known limits: a quoted
- * subject or a code in plain words cannot be told from the server's own words; a link that the server broke over two
- * lines keeps the path on its second line.
+ * Left alone: digits outside of links, because queue ids, sizes and addresses are made of them. Known limit: a quoted
+ * subject, or a code in plain words, cannot be told from the server's own words without the message: `echo.ts` does that.
  */
 
 /** How much of the input is looked at, in multiples of `maxLength`: escapes and links shrink. */

@@ -14,9 +14,9 @@
  * Known limit: a name in a character set that this runtime does not know is checked octet by octet.
  */
 import { isAscii, isUtf8 } from 'node:buffer';
-import { TextDecoder } from 'node:util';
 import addressparser from 'nodemailer/lib/addressparser';
 import { type EnvelopeAddress, parseEnvelopeAddress } from '../core/address.ts';
+import { decodeWords } from './encoded-words.ts';
 import { fieldValue, fieldsNamed, type HeaderField } from './header.ts';
 
 export type ParsedFrom =
@@ -29,9 +29,6 @@ export type ParsedFrom =
 const MAX_LENGTH = 2048;
 
 const CONTROL = /[^\P{Cc}\t]/u;
-/** charset, optionally with a language (RFC 2231); encoding; text. */
-const ENCODED_WORD = /=\?([^?*\s]{1,40})(?:\*[^?\s]{1,40})?\?([BQ])\?([^?]*)\?=/gi;
-const BETWEEN_ENCODED_WORDS = /(\?=)[ \t]+(?==\?)/g;
 
 /** Reads the From field of a message that `parseMessage` has passed. */
 export function parseFrom(bytes: Uint8Array, fields: readonly HeaderField[]): ParsedFrom {
@@ -105,7 +102,7 @@ function readMailbox(value: string): Mailbox | Malformed {
     return malformed('From address: quoted local parts are not accepted');
   if (rest.length > 1) return malformed('From address: comments are not accepted inside');
   if (last === undefined) return malformed('no address in the From header field');
-  return withName(last.text.trim(), comments, comments);
+  return withName(trimBlank(last.text), comments, comments);
 }
 
 /** The mailbox, unless one of the display parts could be taken for an address. */
@@ -123,7 +120,7 @@ function findDisplayFault(token: Token, address: string): string | null {
   const decoded = decodeWords(plain);
   if (CONTROL.test(decoded)) return 'control characters in the name of the From header field';
   if (decoded.includes('<')) return 'angle bracket in the name of the From header field';
-  if (!decoded.includes('@') || decoded.trim() === address) return null;
+  if (!/[@\uff20\ufe6b]/.test(decoded) || decoded.trim() === address) return null;
   const harmless = token.kind === 'quoted' && decoded === plain && !/[,;\\]/.test(token.text);
   return harmless ? null : 'an address in the name of the From header field';
 }
@@ -189,32 +186,9 @@ function unescape(token: Token): string {
   return token.kind === 'quoted' || token.kind === 'comment' ? token.text.replace(/\\(.)/gsu, '$1') : token.text;
 }
 
-/** `text` with its encoded-words decoded (RFC 2047), also where the RFC would not have them. */
-function decodeWords(text: string): string {
-  return text
-    .replace(BETWEEN_ENCODED_WORDS, '$1')
-    .replace(ENCODED_WORD, (_word, charset: string, encoding: string, encoded: string) => {
-      const octets = encoding.toUpperCase() === 'B' ? Buffer.from(encoded, 'base64') : decodeQ(encoded);
-      return decodeCharset(octets, charset);
-    });
-}
-
-function decodeQ(encoded: string): Buffer {
-  const latin1 = encoded
-    .replaceAll('_', ' ')
-    .replace(/=([0-9A-F]{2})/gi, (_escape, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
-  return Buffer.from(latin1, 'latin1');
-}
-
-function decodeCharset(octets: Buffer, charset: string): string {
-  let decoder: TextDecoder;
-  try {
-    decoder = new TextDecoder(charset);
-  } catch {
-    // A name that the runtime does not know.
-    return octets.toString('latin1');
-  }
-  return decoder.decode(octets);
+/** Space and tab are the only blanks of a header; other white space belongs to the address, and makes it a bad one. */
+function trimBlank(text: string): string {
+  return text.replace(/^[ \t]+|[ \t]+$/g, '');
 }
 
 function malformed(reason: string): Malformed {

@@ -12,6 +12,7 @@ import type { MessageId } from '../core/ids.ts';
 import type { AttemptFacts, Outcome } from '../core/outcome.ts';
 import { type Clock, sleep } from '../core/time.ts';
 import type { Transport } from '../delivery/transport.ts';
+import { strikeEchoes } from '../mail/echo.ts';
 import type { Lease, QueueStore, Settlement } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import { settlementOf } from './settlement.ts';
@@ -80,7 +81,8 @@ export async function runAttempt(
   const cancelDeadline = clock.after(lease.deadline - startedAt, () => breakOff.abort());
   let result: Outcome;
   try {
-    result = await target.transport.deliver({ ...lease, content }, breakOff.signal);
+    const outcome = await target.transport.deliver({ ...lease, content }, breakOff.signal);
+    result = { ...outcome, response: strikeEchoes(outcome.response, content) };
   } finally {
     cancelDeadline();
     stopping.removeEventListener('abort', onStop);

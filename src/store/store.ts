@@ -90,7 +90,7 @@ export interface Lease {
   readonly tag: string | null;
   /** Attempts recorded so far. */
   readonly attempts: number;
-  /** Times the relay ended without warning while it worked on this delivery. */
+  /** Times in a row that the relay ended without warning while it worked on this delivery. */
   readonly crashes: number;
   readonly acceptedAt: number;
   /** When it became due. */

@@ -95,7 +95,7 @@ describe('accepting a message', () => {
 
   it('removes relay headers and Bcc, and nothing else', async () => {
     const { text } = await stored(
-      `Bcc: secret@example.net\r\nX-LEADPUSH-tag: otp\r\nX-Leadpush-Unknown:\r\n folded\r\n${FULL}`,
+      `Bcc: secret@example.net\r\nResent-Bcc: other@example.net\r\nX-LEADPUSH-tag: otp\r\nX-Leadpush-Unknown:\r\n folded\r\n${FULL}`,
     );
     expect(text.endsWith(FULL)).toBe(true);
     expect(text).not.toMatch(/bcc|leadpush-/i);

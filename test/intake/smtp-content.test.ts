@@ -1,9 +1,28 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ContentCollector, hasBadLineEnds } from '../../src/intake/smtp-content.ts';
+import type { ContentMemory } from '../../src/intake/smtp-limits.ts';
 
-const open = (maxBytes = 1_000_000, reserve: (bytes: number) => boolean = () => true): ContentCollector =>
-  new ContentCollector({ maxBytes, reserve });
+const open = (maxBytes = 1_000_000, memory: ContentMemory = memoryOf(Infinity)): ContentCollector =>
+  new ContentCollector({ maxBytes, memory });
+
+/** Memory for `most` octets that shows what is held. */
+function memoryOf(most: number): ContentMemory & { readonly held: number } {
+  let held = 0;
+  return {
+    reserve(bytes) {
+      if (held + bytes > most) return false;
+      held += bytes;
+      return true;
+    },
+    release() {
+      held = 0;
+    },
+    get held() {
+      return held;
+    },
+  };
+}
 
 interface Fed {
   readonly content: string;
@@ -111,19 +130,37 @@ describe('ContentCollector', () => {
     }
   });
 
-  test('asks for memory for nothing more after it went over the limit', () => {
-    let reserved = 0;
-    const collector = open(1000, (bytes) => {
-      reserved += bytes;
-      return true;
-    });
-    for (let i = 0; i < 100; i++) collector.feed(Buffer.alloc(500, 'x'));
-    expect(reserved).toBe(1000);
-    expect(collector.size).toBe(50_000);
+  test.each([
+    ['too-big', 1000, Infinity],
+    ['no-room', Infinity, 1000],
+  ] as const)(
+    'gives its memory back the moment it is %s, without waiting for the end, and takes no more',
+    (fault, maxBytes, room) => {
+      const memory = memoryOf(room);
+      const collector = open(maxBytes, memory);
+      const held = [999, 1, 1, 500].map((bytes) => {
+        collector.feed(Buffer.alloc(bytes, 'x'));
+        return [memory.held, collector.fault];
+      });
+      expect(held).toEqual([
+        [999, null],
+        [1000, null],
+        [0, fault],
+        [0, fault],
+      ]);
+      expect(collector.size).toBe(1501);
+    },
+  );
+
+  test('keeps the memory of a complete message for who takes it', () => {
+    const memory = memoryOf(1000);
+    const collector = open(1000, memory);
+    expect(feed(['abc\r\n.\r\n'], collector).content).toBe('abc\r\n');
+    expect(memory.held).toBe(5);
   });
 
   test('lets the content go when there is no memory for it', () => {
-    const collector = open(1000, () => false);
+    const collector = open(1000, memoryOf(0));
     expect(feed(['abc\r\n.\r\n'], collector).content).toBe('');
     expect(collector.fault).toBe('no-room');
   });

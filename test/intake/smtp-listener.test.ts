@@ -64,7 +64,7 @@ describe('start', () => {
           tls: null,
           clock: systemClock,
           log: silentLog,
-          limits: { enter: () => 'too-many', reserve: () => true, release() {}, open: () => 0 },
+          limits: { enter: () => 'too-many', content: () => ({ reserve: () => false, release() {} }), open: () => 0 },
         });
       expect(make).toThrow(/certificate/);
     },

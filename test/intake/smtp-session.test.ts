@@ -378,42 +378,4 @@ describe('limits', () => {
     await client.write('RSET\r\n');
     expect([(await client.reply()).code, (await client.reply()).code]).toEqual([250, 421]);
   });
-
-  test('gives the memory of a message back when it is answered and when the client leaves', async () => {
-    const rig = await open({ settings: { maxMessageBytes: 300_000_000 } });
-    const client = await dial(rig);
-    const most = 4 * 300_000_000;
-    expect(await send(client, 'x\r\n')).toMatch(/^250 /);
-    await say(client, ...ENVELOPE);
-    await client.write('half a message\r\n');
-    client.end();
-    await client.closed();
-    expect(rig.limits.reserve(most)).toBe(true);
-    expect(rig.limits.reserve(1)).toBe(false);
-  });
-
-  test('keeps the memory of a message that is being committed when its client leaves, and gives it back once', async () => {
-    const commit = Promise.withResolvers<Accepted>();
-    const rig = await open({ intake: { accept: () => commit.promise } });
-    const client = await dial(rig);
-    await say(client, ...ENVELOPE);
-    await client.write('x\r\n.\r\n');
-    client.reset();
-    await expect.poll(() => rig.limits.open()).toBe(0);
-    const most = 256 * 1024 * 1024;
-    expect(rig.limits.reserve(most)).toBe(false);
-    commit.resolve({ kind: 'accepted', id: createIds(systemClock).message() });
-    await expect.poll(() => rig.limits.reserve(most)).toBe(true);
-    expect(rig.limits.reserve(1)).toBe(false);
-  });
-
-  test('answers 452 at the dot when all sessions together hold too much, and takes the next one', async () => {
-    const rig = await open();
-    const most = 256 * 1024 * 1024;
-    rig.limits.reserve(most);
-    const client = await dial(rig);
-    expect(await send(client)).toMatch(/^452 4\.3\.1 /);
-    rig.limits.release(most);
-    expect(await send(client)).toMatch(/^250 /);
-  });
 });

@@ -19,6 +19,7 @@ const MEGABYTE = 1024 * 1024;
 interface Disk {
   free: number | null;
   broken: boolean;
+  inPlace?: boolean;
 }
 
 function health(disk: Disk): { clock: ManualClock; health: ReturnType<typeof createHealth>; writes: () => number } {
@@ -34,6 +35,7 @@ function health(disk: Disk): { clock: ManualClock; health: ReturnType<typeof cre
         throw new RelayError('the database cannot be written', { code: 'store-io', op: 'store.probe' });
       }
     },
+    isInPlace: async () => disk.inPlace !== false,
     freeBytes: async () => disk.free,
   });
   onTestFinished(() => made.stop());
@@ -41,6 +43,18 @@ function health(disk: Disk): { clock: ManualClock; health: ReturnType<typeof cre
 }
 
 describe('health', () => {
+  test('refuses mail for good when the database file was taken away', async () => {
+    const disk: Disk = { free: 64 * MEGABYTE, broken: false };
+    const { health: h, clock } = health(disk);
+    h.watch();
+    disk.inPlace = false;
+    await clock.advance(5000);
+    expect(h.current()).toMatchObject({ accepting: false, reason: expect.stringContaining('removed or replaced') });
+    disk.inPlace = true;
+    await clock.advance(10_000);
+    expect(h.current().accepting).toBe(false);
+  });
+
   test('refuses mail while the disk has less free than the floor, and takes it again by itself', async () => {
     const disk: Disk = { free: 64 * MEGABYTE, broken: false };
     const { health: h, clock } = health(disk);

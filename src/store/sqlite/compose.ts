@@ -11,6 +11,7 @@ import { createHealth } from './health.ts';
 import { firstWriteError, type Hosts } from './hosts.ts';
 import { type Listeners, tell } from './listeners.ts';
 import { watchOutsideChanges } from './outside-change.ts';
+import { rememberPlace } from './place.ts';
 import { createHistory, createReads } from './reads.ts';
 import { createIntakeSlice, createQueueSlice, createUpkeepSlice } from './slices.ts';
 import { createWalKeeper } from './wal-keeper.ts';
@@ -49,6 +50,7 @@ export async function composeStore(hosts: Hosts, options: ComposeOptions): Promi
     clock,
     floorBytes,
     write: () => group.call('probe', clock.now()),
+    isInPlace: onDisk ? await rememberPlace(options.file) : () => Promise.resolve(true),
     freeBytes: () => reads.call('freeBytes', floorBytes),
   });
   const walKeeper = createWalKeeper({

@@ -17,6 +17,8 @@ export interface HealthDeps {
   readonly floorBytes: number;
   /** A small durable write. */
   readonly write: () => Promise<unknown>;
+  /** Whether the database file still stands where it was opened. */
+  readonly isInPlace: () => Promise<boolean>;
   /** Octets free; null: there is no disk. */
   readonly freeBytes: () => Promise<number | null>;
 }
@@ -51,6 +53,16 @@ export function createHealth(deps: HealthDeps): Health {
     become({ accepting: false, kind: trouble.kind, reason: trouble.reason });
   }
 
+  async function lookAround(): Promise<boolean> {
+    if (!(await deps.isInPlace())) {
+      const reason =
+        'the database file was removed or replaced while the relay runs; stop the relay, put it back, start anew';
+      note({ kind: 'io', lasting: true, reason });
+      return false;
+    }
+    return lookAtSpace();
+  }
+
   async function lookAtSpace(): Promise<boolean> {
     const free = await deps.freeBytes();
     if (free === null || free >= floorBytes) return true;
@@ -63,7 +75,7 @@ export function createHealth(deps: HealthDeps): Health {
     if (damaged) return state;
     try {
       await deps.write();
-      if (await lookAtSpace()) become(OK);
+      if (await lookAround()) become(OK);
     } catch (thrown) {
       // A write that failed was noted with its reason already; this is for whatever else cannot be reached.
       if (state.accepting) note({ kind: 'io', lasting: false, reason: errorText(thrown) });
@@ -73,7 +85,7 @@ export function createHealth(deps: HealthDeps): Health {
 
   function watch(): void {
     cancel = clock.after(LOOK_EVERY_MS, () => {
-      const look = state.accepting ? lookAtSpace() : probe();
+      const look = state.accepting ? lookAround() : probe();
       void look
         .catch((thrown: unknown) => note({ kind: 'io', lasting: false, reason: errorText(thrown) }))
         .finally(() => {

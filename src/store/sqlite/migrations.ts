@@ -8,6 +8,7 @@
 import type Database from 'better-sqlite3';
 import { RelayError } from '../../core/errors.ts';
 import { sql as first } from './migrations/0001.ts';
+import { RESTORE_HINT } from './process-lock.ts';
 
 export const MIGRATIONS: readonly string[] = [first];
 
@@ -18,10 +19,7 @@ const APPLICATION_ID = 0x4c505231;
 export function migrate(db: Database.Database, mustExist: boolean): void {
   const found = checkVersion(db);
   if (found === 0 && mustExist) {
-    throw refuse(
-      `${db.name} is empty, although a relay has kept its queue there before`,
-      'Restore it from a backup; to begin with an empty queue, remove the .lock file beside it.',
-    );
+    throw refuse(`${db.name} is empty, although a relay has kept its queue there before`, RESTORE_HINT);
   }
   if (found === MIGRATIONS.length) return;
   const step = db.transaction((): boolean => {

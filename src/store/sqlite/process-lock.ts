@@ -15,6 +15,10 @@ export interface ProcessLock {
   release(): void;
 }
 
+/** What to do about a database that is not there any more: the files beside it belong to the lost one, and would damage another. */
+export const RESTORE_HINT =
+  'Remove the -wal and -shm files beside it, then restore it from a backup; to begin with an empty queue, remove the .lock file too.';
+
 /** `relay.db` -> `relay.<extension>`, in the same folder. */
 export function besideDatabase(file: string, extension: string): string {
   const { dir, name } = parse(file);
@@ -28,7 +32,7 @@ export function wasUsedBefore(file: string): boolean {
     throw new RelayError(`the database ${file} is gone, although a relay has kept its queue there before`, {
       code: 'store-open',
       op: 'store.open',
-      hint: 'Restore it from a backup; to begin with an empty queue, remove the .lock file beside it.',
+      hint: RESTORE_HINT,
     });
   }
   return used;
