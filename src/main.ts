@@ -1,19 +1,22 @@
 /**
- * The program's entry: signals in, exit code out. Nothing else in the relay touches the process.
+ * The program's entry: signals in, exit code out. `cli/process-io.ts` has the terminal and SIGHUP; nothing else in the relay
+ * touches the process.
  *
  *   SIGTERM, SIGINT   the command ends in order; another one, not of the same moment, ends it at once
- *   SIGHUP            `serve` reloads its config
+ *   a bug             an exception that nobody expected: its stack is written, the relay drains, and the exit code is 1
  */
-import { runCli } from './cli/program.ts';
 import { createProcessIo } from './cli/process-io.ts';
+import { runCli } from './cli/program.ts';
 import { systemClock } from './core/time.ts';
 
 /** Ctrl-C under npm arrives twice, from the terminal and from npm: within this span it counts as one. */
 const SAME_MOMENT_MS = 500;
+/** How long a relay with a bug may take to drain. */
+const DRAIN_MS = 100_000;
 
 const ending = new AbortController();
 let endingSince = 0;
-const hangupListeners = new Set<() => void>();
+let hasBug = false;
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.on(signal, () => {
@@ -24,14 +27,17 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   });
 }
 
-const io = createProcessIo({ env: process.env, clock: systemClock, signal: ending.signal });
-const code = await runCli(process.argv.slice(2), {
-  ...io,
-  onHangup(listener) {
-    // Only a command that listens is spared the default, which is to end.
-    if (hangupListeners.size === 0) process.on('SIGHUP', () => hangupListeners.forEach((each) => each()));
-    hangupListeners.add(listener);
-    return () => void hangupListeners.delete(listener);
-  },
+// An unhandled rejection comes here too (Node's default).
+process.on('uncaughtException', (error) => {
+  process.stderr.write(`leadpush-relay: a bug, the relay ends: ${error.stack ?? String(error)}\n`);
+  if (hasBug) return;
+  hasBug = true;
+  systemClock.after(DRAIN_MS, () => process.exit(1));
+  ending.abort();
 });
-process.exit(code);
+
+const code = await runCli(
+  process.argv.slice(2),
+  createProcessIo({ env: process.env, clock: systemClock, signal: ending.signal }),
+);
+process.exit(hasBug ? 1 : code);

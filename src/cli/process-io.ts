@@ -30,8 +30,14 @@ export function createProcessIo(deps: ProcessIoDeps): CliIo {
     clock: deps.clock,
     signal: AbortSignal.any([deps.signal, readerGone.signal]),
     onHangup(listener) {
-      process.on('SIGHUP', listener);
-      return () => void process.off('SIGHUP', listener);
+      let listening = true;
+      // Stays on when the command stops listening: a relay that drains must not be ended by a late SIGHUP.
+      process.on('SIGHUP', () => {
+        if (listening) listener();
+      });
+      return () => {
+        listening = false;
+      };
     },
     exit: { code: 0 },
   };

@@ -22,10 +22,10 @@ export function serveCommand(program: Command, io: CliIo): void {
       // Loaded here, so that the other commands need not wait for the server's libraries.
       const { startRelay } = await import('../app.ts');
       const relay = await startRelay({ configFile: file, env: io.env, clock: io.clock });
-      const stopListening = io.onHangup?.(() => void relay.reload());
+      const stopListening = io.onHangup(() => void relay.reload());
       await io.stderr.write(banner(relay, options));
       await untilAborted(io.signal);
-      stopListening?.();
+      stopListening();
       await relay.stop();
     });
 }
