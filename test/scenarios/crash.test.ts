@@ -50,8 +50,8 @@ describe('kill -9', () => {
     // The stages take turns with kills at random, so that no stage meets the same few messages again and again.
     const staged = Array.from({ length: KILLS_PER_STAGE }, () => STAGES).flat();
     const plan = Array.from({ length: RANDOM_KILLS + staged.length }, (_, i): Stage => {
-      const every = Math.ceil((RANDOM_KILLS + staged.length) / staged.length);
-      return i % every === 0 ? (staged[i / every] ?? 'random') : 'random';
+      const every = Math.floor((RANDOM_KILLS + staged.length) / staged.length);
+      return (i % every === 0 ? staged[i / every] : undefined) ?? 'random';
     });
     expect(plan.filter((stage) => stage !== 'random')).toHaveLength(staged.length);
     for (const stage of plan) {
