@@ -126,8 +126,8 @@ export interface QueueStore {
   release(lease: Lease, dueAt: number): Promise<'released' | 'lost'>;
   /**
    * Takes back leases that ran out before `now`. Each is recorded as an `uncertain` attempt (the copy may have gone out),
-   * counts as a crash, and is due at once, after a second crash some seconds later, or `quarantined` after `crashLimit`
-   * crashes. Returns how many.
+   * counts as a crash, and is due at once, after a second crash some seconds later, or `quarantined`: after `crashLimit`
+   * crashes in which nothing else was in work, or twice as many in all. Returns how many.
    */
   reclaimExpired(now: number, crashLimit: number): Promise<number>;
   /** Moves undelivered deliveries past their deadline to `expired`, at most `limit` a call. Returns how many. */

@@ -550,7 +550,8 @@ export function describeStore(
         outcome: 'uncertain',
         cause: 'local',
         stage: 'dot',
-        response: 'the relay stopped during this attempt; whether the next hop has the message is not known',
+        response:
+          'the relay stopped during this attempt; whether the next hop has the message is not known (nothing else was in work)',
         startedAt: START_MS,
       });
       const event = (await store.history.eventsOf(id)).at(-1);
@@ -575,6 +576,23 @@ export function describeStore(
         data: { reason: 'the relay stopped 3 times while it worked on this delivery', attempt: { number: 3 } },
       });
       expect(await claim()).toEqual([]);
+    });
+
+    test('does not take a bystander of other mail’s crashes for poison before twice as many', async () => {
+      const { accept, claim, store, clock } = await bench();
+      const { id } = await accept();
+      for (let crash = 1; crash <= 6; crash++) {
+        expect((await store.history.message(id))?.deliveries[0]?.state).not.toBe('quarantined');
+        await accept();
+        expect(await claim()).toHaveLength(2);
+        await clock.advance(LEASE_MS + 1);
+        await store.queue.reclaimExpired(clock.now(), 3);
+        for (const other of (await store.queue.nextDue()).routes.size > 0 ? await store.history.queue(9) : []) {
+          if (other.messageId !== id) await store.queue.cancel(other.messageId, clock.now(), 'test');
+        }
+        await clock.advance(10_000);
+      }
+      expect((await store.history.message(id))?.deliveries[0]?.state).toBe('quarantined');
     });
 
     test('lets a delivery rest after its second crash, so that repeated kills do not pass for poison', async () => {

@@ -2,11 +2,17 @@
  * After an interruption: the epoch of this opening, and the leases that nobody works on any more.
  *
  * A lease that ran out, or whose relay died, may have come as far as its final dot: the attempt is recorded as `uncertain`.
+ *
+ * Whoever is in work when a relay dies is a suspect, and a relay may be killed from outside again and again. So the evidence
+ * counts: `crashLimit` crashes in which a delivery was the only one in work make it poison, or twice as many in company.
  */
 import type Database from 'better-sqlite3';
 import type { Outcome } from '../../core/outcome.ts';
 import type { WriterCalls } from './calls.ts';
 import { type DeliveryRow, type Mover, selectDelivery } from './moves.ts';
+
+const STOPPED = 'the relay stopped during this attempt; whether the next hop has the message is not known';
+const STOPPED_ALONE = `${STOPPED} (nothing else was in work)`;
 
 const INTERRUPTED: Outcome = {
   kind: 'uncertain',
@@ -16,7 +22,7 @@ const INTERRUPTED: Outcome = {
   tls: null,
   code: null,
   enhanced: null,
-  response: 'the relay stopped during this attempt; whether the next hop has the message is not known',
+  response: STOPPED,
   timings: {},
 };
 
@@ -47,12 +53,19 @@ export function createReclaim(db: Database.Database, move: Mover): WriterCalls['
   const expired = db.prepare<[number, number], DeliveryRow>(
     `${selectDelivery('INDEXED BY deliveries_lease', 'd.lease_until < +?')} ORDER BY d.lease_until LIMIT +?`,
   );
+  const crashesAlone = db
+    .prepare<[number, string], number>('SELECT count(*) FROM attempts WHERE did = ? AND response = ?')
+    .pluck();
+
   return (now, crashLimit, limit) => {
     const rows = expired.all(now, limit);
+    const isAlone = rows.length === 1;
+    const outcome = isAlone ? { ...INTERRUPTED, response: STOPPED_ALONE } : INTERRUPTED;
     for (const row of rows) {
       const crashes = row.crashes + 1;
-      const attempt = { route: row.route, startedAt: row.leased_at ?? now, outcome: INTERRUPTED };
-      if (crashes >= crashLimit) {
+      const alone = (crashesAlone.get(row.did, STOPPED_ALONE) ?? 0) + (isAlone ? 1 : 0);
+      const attempt = { route: row.route, startedAt: row.leased_at ?? now, outcome };
+      if (crashes >= 2 * crashLimit || (crashes >= crashLimit && alone >= crashLimit)) {
         const reason = `the relay stopped ${crashes} times while it worked on this delivery`;
         move(row, { to: 'quarantined', crashes, attempt, reason }, now);
       } else {
