@@ -1,8 +1,16 @@
-/** The contract over SQLite, in memory and in a file. */
-import { mkdtempSync, rmSync } from 'node:fs';
+/**
+ * The contract over SQLite, in memory and in a file.
+ *
+ * The file's engines run in this thread: what the contract asks of them is the same as in threads, which the other tests of
+ * this room and every scenario go through.
+ */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll } from 'vitest';
+import { composeStore } from '../../src/store/sqlite/compose.ts';
+import { openReader, openWriter } from '../../src/store/sqlite/engines.ts';
+import { createInlineHost } from '../../src/store/sqlite/inline-host.ts';
 import { openSqliteStore } from '../../src/store/sqlite/open.ts';
 import { describeStore } from './contract.ts';
 
@@ -14,11 +22,17 @@ describeStore('SQLite in memory', (clock, { dropContentWhenSettled = true }) =>
   openSqliteStore({ file: ':memory:', clock, dropContentWhenSettled, exclusive: false }),
 );
 
-describeStore('SQLite in a file', (clock, { dropContentWhenSettled = true }) =>
-  openSqliteStore({
-    file: path.join(folder, `${++databases}`, 'relay.db'),
-    clock,
-    dropContentWhenSettled,
-    exclusive: true,
-  }),
-);
+describeStore('SQLite in a file', (clock, { dropContentWhenSettled = true }) => {
+  const file = path.join(folder, `${++databases}`, 'relay.db');
+  mkdirSync(path.dirname(file));
+  const writer = createInlineHost(
+    openWriter({ role: 'writer', file, dropContentWhenSettled, migrate: true, mustExist: false }),
+  );
+  const reader = createInlineHost(openReader({ role: 'reader', file }));
+  const stop = async (): Promise<void> => {
+    await reader.stop();
+    await writer.stop();
+  };
+  const options = { file, clock, floorBytes: 0, onDisk: true, voidLeases: false };
+  return composeStore({ writer, reader, stop }, options);
+});
