@@ -272,7 +272,8 @@ export function createIntake(deps: IntakeDeps): Intake {
         refusal,
       })
       .catch((error: unknown) => {
-        log.error({ event: 'store.failed', message: id, reason: String(error) }, 'rejection not recorded');
+        if (!(error instanceof RelayError)) throw error;
+        log.error({ event: 'store.failed', message: id, reason: error.message }, 'rejection not recorded');
       });
   }
 }
