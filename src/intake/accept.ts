@@ -23,7 +23,7 @@ import { formatReceived } from '../mail/received.ts';
 import type { MessageLayout } from '../mail/header.ts';
 import { checkEnvelopeSender } from '../policy/sender.ts';
 import type { Signer } from '../signing/sign.ts';
-import type { AcceptResult, HealthStore, IntakeStore, Lease } from '../store/store.ts';
+import type { AcceptResult, HeadStart, HealthStore, IntakeStore } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import { type Decision, decide } from './decide.ts';
 import { buildOutgoing } from './outgoing.ts';
@@ -54,12 +54,6 @@ export interface IntakeDeps {
   /** Called after the commit, before the answer. `started`: its attempt begins by itself; else the queue must be woken. */
   readonly onAccepted: (accepted: AcceptedMessage, started: boolean) => void;
   readonly onRejected: (refusal: Refusal) => void;
-}
-
-export interface HeadStart {
-  readonly leaseMs: number;
-  begin(lease: Lease): void;
-  cancel(): void;
 }
 
 export interface AcceptedMessage {

@@ -16,7 +16,7 @@ import type { MessageId } from '../core/ids.ts';
 import type { Outcome } from '../core/outcome.ts';
 import type { CancelTimer, Clock } from '../core/time.ts';
 import type { Transport } from '../delivery/transport.ts';
-import type { Lease, QueueStore } from '../store/store.ts';
+import type { HeadStart, Lease, QueueStore } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import { type AttemptDeps, type AttemptTarget, runAttempt } from './attempt.ts';
 import { createLanes, type Lane } from './lanes.ts';
@@ -39,16 +39,6 @@ export interface SchedulerDeps {
   readonly onSettled: (lease: Lease, outcome: Outcome) => void;
   /** A transport that `setLanes` took out of use has nothing under way any more: it can be stopped. */
   readonly onRetired: (transport: Transport) => void;
-}
-
-/** A slot held for a delivery that is about to be accepted, so that its attempt starts with the commit. */
-export interface HeadStart {
-  /** How long the lease is to run. */
-  readonly leaseMs: number;
-  /** The delivery was accepted under `lease`: its attempt begins. */
-  begin(lease: Lease): void;
-  /** Nothing was accepted: the slot is free again. */
-  cancel(): void;
 }
 
 export interface Scheduler {

@@ -98,6 +98,16 @@ export interface Lease {
   readonly deadline: number;
 }
 
+/** A slot held for a delivery that is about to be accepted, so that its attempt starts with the commit. */
+export interface HeadStart {
+  /** How long the lease is to run. */
+  readonly leaseMs: number;
+  /** The delivery was accepted under `lease`: its attempt begins. */
+  begin(lease: Lease): void;
+  /** Nothing was accepted: the slot is free again. */
+  cancel(): void;
+}
+
 export interface ClaimRequest {
   readonly route: string;
   readonly limit: number;
