@@ -1,16 +1,21 @@
 /**
  * The composition root: opens what is concrete, hands each room its slice, starts in order, stops in reverse.
  *
- *   start   config -> log -> keys -> store -> queue -> http -> smtp listeners
- *   stop    smtp listeners (messages under way get their answer) -> upkeep -> queue (attempts past their dot finish) -> http ->
- *           store -> log
+ *   start   config -> log -> keys -> store -> queue -> upkeep -> reports -> http -> doors (SMTP listeners)
+ *   stop    doors (messages under way get their answer) -> reports -> upkeep -> queue (attempts past their dot finish) -> http
+ *           -> store -> log
  *
  * Nothing else opens a store, a transport or a listener. The process's own end (signals, exit codes) is `main.ts`'s.
  */
+import { randomInt } from 'node:crypto';
 import { chmod, mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { createHttpServer } from './api/server.ts';
+import { startClockWatch } from './app/clock-watch.ts';
+import { openDoors } from './app/doors.ts';
 import { logEvent } from './app/event-log.ts';
+import { createReports } from './app/reports.ts';
+import { routesDown } from './app/routes-down.ts';
 import { checkReadiness } from './app/readiness.ts';
 import { makeSandboxKeys } from './app/sandbox-keys.ts';
 import { loadTls } from './app/tls.ts';
@@ -23,13 +28,13 @@ import { compareForReload } from './config/reload.ts';
 import type { Config } from './config/types.ts';
 import { RelayError } from './core/errors.ts';
 import { isFinal } from './core/delivery.ts';
-import type { RelayEvent } from './core/event.ts';
+import type { EventType, RelayEvent } from './core/event.ts';
 import { createIds } from './core/ids.ts';
-import type { Clock } from './core/time.ts';
+import type { SteadyClock } from './core/steady-clock.ts';
+import { createReturnPaths } from './feedback/return-path.ts';
 import { createIntake } from './intake/accept.ts';
-import { createCredentialCheck } from './intake/credentials.ts';
-import { createConnectionLimits } from './intake/smtp-limits.ts';
-import { createSmtpListener, type SmtpListener } from './intake/smtp-listener.ts';
+import { reportSubmission } from './intake/accept-report.ts';
+import { createBounceSettings } from './intake/bounce-settings.ts';
 import { createSmtpSettings } from './intake/smtp-settings.ts';
 import { createContentCache } from './queue/content-cache.ts';
 import { createScheduler } from './queue/scheduler.ts';
@@ -40,12 +45,20 @@ import { createMetrics } from './telemetry/metrics.ts';
 import { createPinoLog, type PinoLog } from './telemetry/pino-log.ts';
 import { VERSION } from './version.ts';
 
+const RANDOM_STEPS = 2 ** 32;
 const CONTENT_CACHE_BYTES = 16 * 1024 * 1024;
+/** After these a report to the envelope sender may be owed. */
+const OWING_EVENTS: ReadonlySet<EventType> = new Set([
+  'message.bounced',
+  'message.expired',
+  'message.delayed',
+  'message.delivered',
+]);
 
 export interface RelayOptions {
   readonly configFile: string;
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly clock: Clock;
+  readonly clock: SteadyClock;
 }
 
 export interface Relay {
@@ -67,6 +80,7 @@ interface Settings {
   readonly config: Config;
   readonly signer: Signer;
   readonly smtp: ReturnType<typeof createSmtpSettings>;
+  readonly bounces: ReturnType<typeof createBounceSettings>;
 }
 
 /** Starts a relay; rejects with a `RelayError` (`config`, `key`, `store-open`, `listen`) and leaves nothing running. */
@@ -97,7 +111,7 @@ async function start(
   await mkdir(config.dataDir, { recursive: true });
   await chmod(config.dataDir, 0o700);
   await makeSandboxKeys(config, log);
-  let settings: Settings = { config, signer: await createSigner(config.senders), smtp: createSmtpSettings(config) };
+  let settings = settingsOf(config, await createSigner(config.senders));
   const tls = await loadTls(config, clock);
   let stopping = false;
   let reloading: Promise<ReloadResult> = Promise.resolve('reloaded');
@@ -137,18 +151,20 @@ async function start(
     else log.error({ event: 'store.unwell', reason }, 'no mail is taken until this is mended');
   });
 
-  let ways: Ways = createWays(config, { clock, log }, null);
+  const wayDeps = { clock, log, domains: store.domains, random: () => randomInt(RANDOM_STEPS) / RANDOM_STEPS };
+  let ways: Ways = createWays(config, wayDeps, null);
   const scheduler = createScheduler(
     {
       store: store.queue,
       clock,
       log,
-      retry: () => settings.config.retry,
+      rules: () => ({ retry: settings.config.retry, suppressForMs: settings.config.bounces.suppressForMs }),
       cachedContent: (id) => contents.get(id),
-      onSettled: (lease, outcome) => metrics.attempt(lease.route, outcome),
+      onTried: (route, outcome) => metrics.attempt(route, outcome),
       onRetired: (transport) => void transport.stop(),
     },
     ways.byRoute,
+    await routesDown(store.history),
   );
   const http = createHttpServer({
     config: config.http,
@@ -166,6 +182,8 @@ async function start(
   });
   await scheduler.start();
   store.health.onOutsideChange(() => scheduler.wakeAll());
+  const clockWatch = startClockWatch(clock, log, () => scheduler.wakeAll());
+  undo.push(async () => clockWatch.stop());
 
   const upkeep = startUpkeep({
     upkeep: store.upkeep,
@@ -175,6 +193,7 @@ async function start(
   });
   undo.push(() => upkeep.stop());
 
+  const paths = createReturnPaths(await store.feedback.secret());
   const intake = createIntake({
     settings: () => settings,
     store: store.intake,
@@ -183,47 +202,52 @@ async function start(
     clock,
     log,
     contents,
-    headStart: (route) => scheduler.headStart(route),
-    onAccepted({ record, deliveries }, started) {
+    chooseRoute: scheduler.chooseRoute,
+    returnPath: paths.make,
+    headStart: scheduler.headStart,
+    interrupt: scheduler.interrupt,
+    onAccepted({ record, deliveries, delayedAfterMs }, started) {
       metrics.accepted(record.tag);
+      const delayAt = delayedAfterMs === null ? null : record.acceptedAt + delayedAfterMs;
+      scheduler.watch({ deadline: record.deadline, delayAt });
       if (started) return;
-      for (const delivery of deliveries) scheduler.wake(delivery.route, record.acceptedAt, record.deadline);
+      for (const { route, recipient } of deliveries) scheduler.wake({ route, priority: record.priority, recipient });
     },
     onRejected: (refusal) => metrics.rejected(refusal),
   });
 
+  const reports = createReports({
+    reports: store.reports,
+    content: (id) => store.queue.content(id),
+    submit: (report) => intake.accept(reportSubmission(report, settings.config.hostname)),
+    clock,
+    log,
+    hostname: () => settings.config.hostname,
+  });
+  undo.push(() => reports.stop());
+  store.feed.onEvents((events) => {
+    if (settings.config.bounces.dsn && events.some(({ type }) => OWING_EVENTS.has(type))) reports.wake();
+  });
+  reports.wake();
+
   const httpAddress = await http.start();
   log.info({ event: 'http.listening', ...httpAddress }, 'HTTP is open');
 
-  const credentials = createCredentialCheck({ credentials: () => settings.config.credentials, clock, log });
-  const limits = createConnectionLimits(() => settings.smtp);
-  const listeners: SmtpListener[] = [];
-  for (const listener of config.smtp.listeners) {
-    const open = createSmtpListener({
-      listener,
-      settings: () => settings.smtp,
-      credentials,
-      intake,
-      tls,
-      clock,
-      log,
-      limits,
-      metrics: {
-        connection: (name, kind) => metrics.smtpConnection(name, kind),
-        authFailure: (reason) => metrics.smtpAuthFailure(reason),
-        refused: (reason) => metrics.smtpRefused(reason),
-      },
-    });
-    await open.start();
-    undo.push(() => open.stop());
-    listeners.push(open);
-    log.info({ event: 'smtp.listening', ...open.address, tls: listener.tls }, 'SMTP is open');
-  }
+  const doors = await openDoors(
+    {
+      config,
+      submission: () => settings.smtp,
+      bounces: () => settings.bounces,
+      credentials: () => settings.config.credentials,
+    },
+    { intake, feedback: store.feedback, health: store.health, paths, tls, clock, log, metrics },
+    undo,
+  );
 
   log.info({ event: 'relay.ready', pid: process.pid, version: VERSION, config: config.file }, 'ready');
   return {
     config,
-    smtp: listeners.map((open, index) => ({ ...open.address, tls: config.smtp.listeners[index]?.tls ?? 'none' })),
+    smtp: doors.submission,
     http: httpAddress,
     reload() {
       // One after the other: the file as it is last wins.
@@ -235,7 +259,7 @@ async function start(
       stopping = true;
       log.info({ event: 'relay.stopping' }, 'stopping');
       try {
-        await Promise.all(listeners.map((open) => open.stop()));
+        await doors.stop();
         await undo.unwind();
       } finally {
         log.info({ event: 'relay.stopped' }, 'stopped');
@@ -258,12 +282,12 @@ async function start(
       }
       const nextTls = await loadTls(next, clock);
       const signer = await createSigner(next.senders);
-      const nextWays = createWays(next, { clock, log }, ways);
-      settings = { config: next, signer, smtp: createSmtpSettings(next) };
+      const nextWays = createWays(next, wayDeps, ways);
+      settings = settingsOf(next, signer);
       ways = nextWays;
       scheduler.setLanes(ways.byRoute);
       metrics.setNames({ tags: next.tags.keys(), routes: next.routes.keys() });
-      if (nextTls !== null) for (const open of listeners) open.updateTls(nextTls);
+      if (nextTls !== null) doors.updateTls(nextTls);
       reopenLog();
       logWarnings(log, warnings);
       log.info({ event: 'config.reloaded', config: next.file }, 'config reloaded');
@@ -277,6 +301,10 @@ async function start(
       return 'refused';
     }
   }
+}
+
+function settingsOf(config: Config, signer: Signer): Settings {
+  return { config, signer, smtp: createSmtpSettings(config), bounces: createBounceSettings(config) };
 }
 
 function readConfig(file: string, env: RelayOptions['env']): ValidConfig {

@@ -3,8 +3,9 @@
  *
  * The names here are public. Events need no such step: their bodies are stored in their public form.
  */
+import { BOUNCE_EXPLANATIONS } from '../core/bounce.ts';
 import { isoTime } from '../core/time.ts';
-import type { AttemptView, DeliveryView, MessageView, QueueRow, StatsRow } from '../store/store.ts';
+import type { AttemptView, DeliveryView, MessageView, QueueRow, StatsRow, Suppression } from '../store/store.ts';
 
 export interface WireDelivery {
   readonly id: string;
@@ -17,6 +18,10 @@ export interface WireDelivery {
   readonly next_attempt_at: string | null;
   readonly last_response: string | null;
   readonly delivered_at: string | null;
+  /** Of a bounced delivery: what kind of bounce, what of the answer decided, and what it means. */
+  readonly bounce: { readonly class: string; readonly why: string; readonly explanation: string } | null;
+  /** The newer message that took its place, or came when it was too late for that (state `delivered`). */
+  readonly superseded_by: string | null;
 }
 
 export interface WireMessage {
@@ -78,6 +83,11 @@ function wireDelivery(view: DeliveryView): WireDelivery {
     next_attempt_at: timeOrNull(view.nextAttemptAt),
     last_response: view.lastResponse,
     delivered_at: timeOrNull(view.deliveredAt),
+    bounce:
+      view.bounce === null
+        ? null
+        : { class: view.bounce.class, why: view.bounce.why, explanation: BOUNCE_EXPLANATIONS[view.bounce.class] },
+    superseded_by: view.supersededBy,
   };
 }
 
@@ -101,6 +111,18 @@ export function wireQueueRow(row: QueueRow): Readonly<Record<string, unknown>> {
     next_attempt_at: timeOrNull(row.dueAt),
     deadline: isoTime(row.deadline),
     last_response: row.lastResponse,
+  };
+}
+
+/** An entry of the suppression list. */
+export function wireSuppression(entry: Suppression): Readonly<Record<string, unknown>> {
+  return {
+    recipient: entry.recipient,
+    reason: entry.reason,
+    detail: entry.detail,
+    message_id: entry.messageId,
+    created_at: isoTime(entry.createdAt),
+    expires_at: timeOrNull(entry.expiresAt),
   };
 }
 

@@ -8,7 +8,7 @@ import type { Log } from '../telemetry/log.ts';
 /** Logs `event`; failures are warnings. */
 export function logEvent(log: Log, event: RelayEvent): void {
   if (event.type === 'message.accepted' || event.type === 'message.rejected') return;
-  const { message, delivery, attempt, reason, seq } = event.data;
+  const { message, delivery, attempt, bounce, route, reason, seq } = event.data;
   const fields = {
     event: event.type,
     seq,
@@ -24,7 +24,7 @@ export function logEvent(log: Log, event: RelayEvent): void {
     state: delivery?.state,
     attempts: delivery?.attempts,
     next_attempt_at: delivery?.next_attempt_at,
-    route: attempt?.route,
+    route: attempt?.route ?? route?.name,
     next_hop: attempt?.next_hop ?? undefined,
     outcome: attempt?.outcome,
     cause: attempt?.cause ?? undefined,
@@ -34,7 +34,10 @@ export function logEvent(log: Log, event: RelayEvent): void {
     enhanced: attempt?.enhanced,
     response: attempt?.response,
     timings_ms: attempt?.timings_ms,
-    reason,
+    bounce: bounce?.class,
+    failed_over: event.data.failed_over?.map((failed) => `${failed.route}: ${failed.response}`),
+    superseded_by: event.data.superseded_by,
+    reason: reason ?? route?.reason ?? bounce?.why ?? event.data.report?.diagnostic,
   };
   const text = event.type.slice(event.type.indexOf('.') + 1);
   switch (event.type) {

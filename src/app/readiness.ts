@@ -4,6 +4,7 @@
  * A next hop that is down does not make the relay unready: mail is safer here than refused. What counts is a store that can
  * keep mail, and a queue that starts what is due.
  */
+import { PRIORITIES } from '../core/message.ts';
 import type { Clock } from '../core/time.ts';
 import type { Scheduler } from '../queue/scheduler.ts';
 import type { HealthStore, QueueStore } from '../store/store.ts';
@@ -15,7 +16,7 @@ const STUCK_MS = 60_000;
 export interface ReadinessDeps {
   readonly health: HealthStore;
   readonly queue: Pick<QueueStore, 'nextDue'>;
-  readonly scheduler: Pick<Scheduler, 'hasRoom'>;
+  readonly scheduler: Pick<Scheduler, 'room' | 'destinations'>;
   readonly clock: Clock;
   readonly stopping: () => boolean;
 }
@@ -29,14 +30,15 @@ export async function checkReadiness(
   const health = deps.health.current();
   if (!health.accepting) reasons.push(`store: ${health.reason}`);
   try {
-    const { routes } = await deps.queue.nextDue();
+    const { routes } = await deps.queue.nextDue(deps.scheduler.destinations());
     const now = deps.clock.now();
-    for (const [route, dueAt] of routes) {
-      const lateMs = now - dueAt;
-      if (lateMs > STUCK_MS && deps.scheduler.hasRoom(route)) {
-        reasons.push(
-          `queue: mail for route ${route} is ${Math.round(lateMs / 1000)} s late although the route has room`,
-        );
+    for (const [route, times] of routes) {
+      const room = deps.scheduler.room(route);
+      for (const [lane, priority] of PRIORITIES.entries()) {
+        const lateMs = now - (times[lane] ?? now);
+        if (lateMs <= STUCK_MS || (room[lane] ?? 0) === 0) continue;
+        const late = `${Math.round(lateMs / 1000)} s late`;
+        reasons.push(`queue: ${priority} mail for route ${route} is ${late} although the route has room`);
       }
     }
   } catch (error) {

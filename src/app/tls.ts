@@ -9,7 +9,8 @@ import { ensureSelfSigned, type TlsMaterial } from '../intake/certificate.ts';
 
 /** Reads or makes it; null when no listener offers TLS. Rejects with a `RelayError` (`key`) when it cannot be used. */
 export async function loadTls(config: Config, clock: Clock): Promise<TlsMaterial | null> {
-  if (config.smtp.listeners.every((listener) => listener.tls === 'none')) return null;
+  const listeners = [...config.smtp.listeners, ...config.bounces.listeners];
+  if (listeners.every((listener) => listener.tls === 'none')) return null;
   const files = config.smtp.tls;
   if (files === null) return ensureSelfSigned(path.join(config.dataDir, 'tls'), config.hostname, clock);
   try {

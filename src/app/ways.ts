@@ -5,13 +5,13 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Config, RouteConfig } from '../config/types.ts';
 import { createTransport, type TransportDeps } from '../delivery/create-transport.ts';
-import type { AttemptTarget } from '../queue/attempt.ts';
+import type { LaneTarget } from '../queue/lane.ts';
 import { isProtected } from '../routing/choose.ts';
 
 export interface Ways {
   readonly hostname: string;
   readonly routes: ReadonlyMap<string, RouteConfig>;
-  readonly byRoute: ReadonlyMap<string, AttemptTarget>;
+  readonly byRoute: ReadonlyMap<string, LaneTarget>;
 }
 
 /** The ways for `config`, taking over from `before` what stays the same. */
@@ -21,7 +21,7 @@ export function createWays(
   before: Ways | null,
 ): Ways {
   const { hostname, routes } = config;
-  const byRoute = new Map<string, AttemptTarget>();
+  const byRoute = new Map<string, LaneTarget>();
   for (const [name, route] of routes) {
     const old = before?.hostname === hostname ? before : null;
     const kept = isDeepStrictEqual(old?.routes.get(name), route) ? old?.byRoute.get(name) : undefined;

@@ -12,7 +12,7 @@ import { RelayError } from '../core/errors.ts';
 import { sleep } from '../core/time.ts';
 import { openSqliteOperator, type SqliteOperator } from '../store/sqlite/open-operator.ts';
 import { openSqliteReader } from '../store/sqlite/open-reader.ts';
-import type { HistoryStore } from '../store/store.ts';
+import type { HistoryStore, SuppressionStore } from '../store/store.ts';
 import type { CliIo, GlobalOptions } from './io.ts';
 import { configFile, dataFolder } from './settings.ts';
 
@@ -22,6 +22,7 @@ export interface DatabaseOptions extends GlobalOptions {
 
 export interface History {
   readonly history: HistoryStore;
+  readonly suppressions: Pick<SuppressionStore, 'get' | 'list'>;
   close(): Promise<void>;
 }
 
@@ -56,8 +57,8 @@ export async function openDatabase(io: CliIo, options: DatabaseOptions): Promise
 
 /** Opens the database in `folder` for reading. */
 export async function openHistory(folder: string): Promise<History> {
-  const history = await openSqliteReader(existing(folder));
-  return { history, close: () => history.stop() };
+  const reader = await openSqliteReader(existing(folder));
+  return { history: reader, suppressions: reader.suppressions, close: () => reader.stop() };
 }
 
 /** Opens the database for an operator's writes. */

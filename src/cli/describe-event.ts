@@ -1,7 +1,7 @@
 /** Events in words, for `tail` and `trace`. Everything that comes from outside is cleaned here. */
-import type { EventAttempt, RelayEvent } from '../core/event.ts';
+import type { EventAttempt, EventBounce, EventReport, RelayEvent } from '../core/event.ts';
 import { clean, cut } from './clean.ts';
-import { timeOfDay } from './format.ts';
+import { dateTime, timeOfDay } from './format.ts';
 
 const MAX_RESPONSE = 200;
 
@@ -10,10 +10,21 @@ export function eventWord(event: RelayEvent): string {
   return event.type.replace(/^message\./, '');
 }
 
-/** What happened and why, on one line, without the names of message and recipient. */
-export function describeEvent(event: RelayEvent): string {
-  const { attempt, delivery, reason, refusal, warnings, message } = event.data;
+/**
+ * What happened and why, on one line, without the names of message and recipient. `failedOver: false` leaves out the tries
+ * over routes that failed just before, for those who tell them on lines of their own.
+ */
+export function describeEvent(
+  event: RelayEvent,
+  tell: { readonly failedOver: boolean } = { failedOver: true },
+): string {
+  const { attempt, delivery, reason, refusal, warnings, message, bounce, report, route } = event.data;
   const parts: string[] = [];
+  const before = (tell.failedOver ? (event.data.failed_over ?? []) : []).map(
+    (failed) => `${describeAttempt(failed)}, on at once to `,
+  );
+  if (route !== undefined) parts.push(`route ${clean(route.name)}: ${shown(route.reason)}`);
+  if (report !== undefined) parts.push(describeReport(report));
   if (refusal !== undefined) {
     const why = reason === undefined || reason === refusal.text ? '' : ` (${shown(reason)})`;
     parts.push(`${shown(`${refusal.code} ${refusal.enhanced} ${refusal.text}`)}${why}`);
@@ -21,15 +32,20 @@ export function describeEvent(event: RelayEvent): string {
     if (attempt !== undefined) parts.push(describeAttempt(attempt));
     if (reason !== undefined && reason !== attempt?.response) parts.push(shown(reason));
   }
+  if (bounce !== undefined) parts.push(describeBounce(bounce));
+  const newer = event.data.superseded_by;
+  if (newer !== undefined) parts.push(`newer message ${newer}`);
   if (event.type === 'message.accepted') {
     parts.push(clean(`rule ${message?.rule ?? '?'}`));
     if (message?.credential != null) parts.push(clean(`from ${message.credential}`));
+    const older = event.data.supersedes ?? [];
+    if (older.length > 0) parts.push(`replaces ${older.join(', ')} as far as it has not gone out`);
   }
   if (warnings !== undefined) parts.push(`warning: ${shown(warnings.join('; '))}`);
   if (delivery?.next_attempt_at !== undefined && event.type !== 'message.accepted') {
     parts.push(`next try ${timeOfDay(delivery.next_attempt_at).slice(0, 8)}`);
   }
-  return parts.join(', ');
+  return before.join('') + parts.join(', ');
 }
 
 /** Route, next hop, TLS and answer of an attempt: `ses (mx.example.net:587, TLSv1.3): 250 2.0.0 Ok`. */
@@ -46,6 +62,20 @@ export function answerOf(attempt: EventAttempt): string {
   // A reply to AUTH seldom says whose password it is about.
   const isLogin = attempt.stage === 'auth' && attempt.cause === 'auth' && attempt.code !== null;
   return isLogin ? `${answer} (the username or password of route ${clean(attempt.route)} was refused)` : answer;
+}
+
+/** `class recipient (enhanced code 5.1.1 ...), suppressed until 2026-02-04 10:00:00Z`. */
+function describeBounce(bounce: EventBounce): string {
+  const until =
+    bounce.suppressed_until === undefined ? '' : `, suppressed until ${dateTime(Date.parse(bounce.suppressed_until))}`;
+  return `class ${bounce.class} (${shown(bounce.why)})${until}`;
+}
+
+/** Who reported by mail, and what: `report of mx.example.net: 5.1.1 smtp; 550 no such user`. */
+export function describeReport(report: EventReport): string {
+  const kind = report.kind === 'arf' ? 'complaint' : 'report';
+  const by = report.reporter === null ? '' : ` of ${shown(report.reporter)}`;
+  return `${kind}${by}: ${shown([report.status, report.diagnostic].filter((part) => part !== null).join(' '))}`;
 }
 
 function shown(text: string): string {

@@ -13,6 +13,7 @@ import { parseFrom } from '../mail/from.ts';
 import { parseMessage } from '../mail/parse.ts';
 import { jsonLine } from '../telemetry/json-line.ts';
 import { clean } from './clean.ts';
+import { span } from './format.ts';
 import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
 import { createPaint, type Paint } from './paint.ts';
 import { fileTrouble } from './plain-words.ts';
@@ -97,6 +98,7 @@ function explainMail(config: Config, bytes: Uint8Array, options: ExplainOptions,
     bytes: parsed.bytes,
     fields: parsed.fields,
     now: io.clock.now(),
+    isOwnReport: false,
   });
 }
 
@@ -116,10 +118,28 @@ function humanText(explanation: Explanation, paint: Paint): string {
     `  lane      ${explanation.priority}`,
     `  deadline  ${explanation.deadline} (${DEADLINE_WORDS[explanation.deadline_source ?? ''] ?? ''})`,
     `  signed    ${explanation.signed_by === null ? 'no: the From domain has no DKIM key' : `as ${explanation.signed_by}`}`,
+    `  replaces  ${replacesText(explanation)}`,
+    `  throttle  ${throttleText(explanation)}`,
+    `  suppress  ${explanation.suppression === 'bypass' ? 'no: sent to suppressed recipients too' : 'yes: nothing is sent to a suppressed recipient'}`,
+    ...(explanation.delayed_after_ms === null
+      ? []
+      : [`  delayed   message.delayed when it has not gone after ${span(explanation.delayed_after_ms)}`]),
+    `  returns   ${explanation.return_path === null ? 'to the envelope sender as it came' : `to an address of its own at ${explanation.return_path}`}`,
     ...explanation.warnings.map((warning) => `  ${paint.yellow('warning')}   ${clean(warning)}`),
     ...explanation.recipients.flatMap((recipient) => recipientLines(recipient, paint)),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function replacesText({ collapse, collapse_key, tag }: Explanation): string {
+  const scope = 'older undelivered mail of the same credential to the same recipient';
+  if (collapse === 'key') return `${scope} with the key ${clean(collapse_key ?? '')}`;
+  return collapse === 'tag' ? `${scope} with the tag ${clean(tag ?? '')}` : 'nothing';
+}
+
+function throttleText({ throttle }: Explanation): string {
+  if (throttle === null) return 'none';
+  return `at most ${throttle.count} with this tag to a recipient in ${span(throttle.per_ms)}`;
 }
 
 const DEADLINE_WORDS: Readonly<Record<string, string>> = {
@@ -133,7 +153,12 @@ function recipientLines(recipient: ExplainedRecipient, paint: Paint): readonly s
   return [
     '',
     `${paint.bold(clean(recipient.recipient))} goes by rule ${paint.bold(recipient.rule)} to route ${paint.bold(recipient.route)}`,
-    ...(recipient.via.length > 1 ? [`  routes of the rule, in order: ${recipient.via.join(', ')}`] : []),
+    ...(recipient.via.length > 1
+      ? [`  when it is down or fails, on at once to: ${recipient.via.slice(1).join(', then ')}`]
+      : []),
+    ...(recipient.left_out.length > 0
+      ? [`  not used, for want of verified TLS: ${recipient.left_out.join(', ')}`]
+      : []),
     ...recipient.considered.map(
       (verdict) =>
         `  ${verdict.matches ? paint.green('yes') : paint.dim('no ')}  ${verdict.rule}: ${clean(verdict.reason)}`,

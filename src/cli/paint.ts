@@ -35,6 +35,7 @@ export function paintState(paint: Paint, state: string, text: string = state): s
     case 'queued':
     case 'sending':
     case 'superseded':
+    case 'moved on':
       return paint.yellow(text);
     case 'accepted':
       return paint.bold(text);

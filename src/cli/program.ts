@@ -20,6 +20,7 @@ import { sendCommand } from './send.ts';
 import { serveCommand } from './serve.ts';
 import { showCommand } from './show.ts';
 import { statsCommand } from './stats.ts';
+import { suppressionsCommand } from './suppressions.ts';
 import { tailCommand } from './tail.ts';
 import { traceCommand } from './trace.ts';
 
@@ -34,6 +35,7 @@ const COMMANDS: readonly RegisterCommand[] = [
   traceCommand,
   showCommand,
   queueCommand,
+  suppressionsCommand,
   statsCommand,
   explainCommand,
   dkimCommand,

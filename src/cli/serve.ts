@@ -7,6 +7,7 @@
 import type { Command } from 'commander';
 import type { Relay } from '../app.ts';
 import type { Config } from '../config/types.ts';
+import { createSteadyClock } from '../core/steady-clock.ts';
 import { createNetworks } from '../intake/networks.ts';
 import type { CliIo, GlobalOptions } from './io.ts';
 import { configFile, placeOptions, shellWord } from './settings.ts';
@@ -21,7 +22,7 @@ export function serveCommand(program: Command, io: CliIo): void {
       const file = configFile(io, options);
       // Loaded here, so that the other commands need not wait for the server's libraries.
       const { startRelay } = await import('../app.ts');
-      const relay = await startRelay({ configFile: file, env: io.env, clock: io.clock });
+      const relay = await startRelay({ configFile: file, env: io.env, clock: createSteadyClock(io.clock) });
       const stopListening = io.onHangup(() => void relay.reload());
       await io.stderr.write(banner(relay, options));
       await untilAborted(io.signal);

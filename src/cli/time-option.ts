@@ -1,6 +1,6 @@
 /** Values of options: spans, moments and counts as people type them. */
 import { InvalidArgumentError } from 'commander';
-import { parseDuration } from '../config/units.ts';
+import { durationText, parseDuration } from '../config/units.ts';
 import type { Clock } from '../core/time.ts';
 
 /** Reads `--since`: a span back from now (`24h`), or a moment (`2026-01-05T10:00:00Z`); epoch milliseconds. */
@@ -13,6 +13,19 @@ export function sinceOption(clock: Clock): (text: string) => number {
       throw new InvalidArgumentError('Give a span (90s, 15m, 24h, 7d) or a moment (2026-01-05T10:00:00Z).');
     }
     return moment;
+  };
+}
+
+/** Reads a span from `minMs` to `maxMs`, in milliseconds. */
+export function spanOption(minMs: number, maxMs: number): (text: string) => number {
+  return (text) => {
+    const ms = parseDuration(text);
+    if (ms === null || ms < minMs || ms > maxMs) {
+      throw new InvalidArgumentError(
+        `Give a span such as 12h or 30d, from ${durationText(minMs)} to ${durationText(maxMs)}.`,
+      );
+    }
+    return ms;
   };
 }
 

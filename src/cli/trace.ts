@@ -5,10 +5,11 @@
  * found by their id and by recipient. It reads the database file, so it works beside a running relay and when none runs.
  */
 import type { Command } from 'commander';
-import type { RelayEvent } from '../core/event.ts';
+import type { EventType, RelayEvent } from '../core/event.ts';
 import { type MessageId, parseMessageId } from '../core/ids.ts';
 import { isoTime } from '../core/time.ts';
 import { wireAttempt, wireMessage } from '../api/wire.ts';
+import { isFinal } from '../core/delivery.ts';
 import { RelayError } from '../core/errors.ts';
 import type { AttemptView, HistoryStore, MessageView } from '../store/store.ts';
 import { jsonLine } from '../telemetry/json-line.ts';
@@ -33,8 +34,14 @@ interface Story {
   readonly message: MessageView | null;
   readonly attempts: readonly AttemptView[];
   readonly events: readonly RelayEvent[];
+  /** `route.down` and `route.up` of the message's routes while it waited, and what held when it came. */
+  readonly routeEvents: readonly RelayEvent[];
   readonly verdict: Verdict;
 }
+
+const ROUTE_EVENTS: readonly EventType[] = ['route.down', 'route.up'];
+/** The newest ones that are looked through. */
+const MAX_ROUTE_EVENTS = 1000;
 
 const DEFAULT_LIMIT = 5;
 
@@ -113,9 +120,12 @@ async function readStory(
   const events = await history.eventsOf(id);
   const message = await history.message(id);
   if (message === null) {
-    return events.length === 0 ? null : { id, message, attempts: [], events, verdict: verdictOnRejection(events) };
+    return events.length === 0
+      ? null
+      : { id, message, attempts: [], events, routeEvents: [], verdict: verdictOnRejection(events) };
   }
   const attempts = await history.attempts(id);
+  const routes = await history.events({ types: ROUTE_EVENTS, limit: MAX_ROUTE_EVENTS });
   const named = message.deliveries.filter(({ recipient }) => recipient.toLowerCase() === key.toLowerCase());
   const verdict = verdictOn({
     message,
@@ -125,7 +135,20 @@ async function readStory(
     now: io.clock.now(),
     placeOptions,
   });
-  return { id, message, attempts, events, verdict };
+  return { id, message, attempts, events, routeEvents: concerning(message, routes), verdict };
+}
+
+/** Those of `routes` (in time order) that tell why `message` waited or took another way. */
+function concerning(message: MessageView, routes: readonly RelayEvent[]): readonly RelayEvent[] {
+  const from = isoTime(message.acceptedAt);
+  const isOpen = message.deliveries.some(({ state }) => !isFinal(state));
+  const to = isOpen ? null : isoTime(Math.max(...message.deliveries.map(({ updatedAt }) => updatedAt)));
+  return [...new Set(message.deliveries.flatMap(({ via }) => via))].flatMap((name) => {
+    const ofRoute = routes.filter(({ data }) => data.route?.name === name);
+    const before = ofRoute.findLast(({ timestamp }) => timestamp < from);
+    const during = ofRoute.filter(({ timestamp }) => timestamp >= from && (to === null || timestamp <= to));
+    return before?.type === 'route.down' ? [before, ...during] : during;
+  });
 }
 
 async function print(io: CliIo, options: TraceOptions, story: Story, index: number): Promise<void> {
@@ -137,6 +160,7 @@ async function print(io: CliIo, options: TraceOptions, story: Story, index: numb
         message: story.message === null ? null : wireMessage(story.message),
         attempts: story.attempts.map(wireAttempt),
         events: story.events,
+        route_events: story.routeEvents,
       })}\n`,
     );
     return;
@@ -161,6 +185,7 @@ function facts(message: MessageView): readonly string[] {
     ['message', `${message.id}  ${message.headerMessageId}`],
     ['tag', message.tag === null ? 'none' : `${message.tag} (from ${message.tagSource}), ${message.priority}`],
     ['flow', message.flow],
+    ['collapse', message.collapseKey === null ? null : `key ${message.collapseKey}`],
     ['metadata', metadata.length === 0 ? null : metadata.join(', ')],
     ['from', `${message.headerFrom}, envelope ${message.mailFrom === '' ? '<>' : message.mailFrom}`],
     [
@@ -177,7 +202,7 @@ function facts(message: MessageView): readonly string[] {
     ...message.deliveries.map(
       (delivery): Row => [
         'recipient',
-        `${delivery.recipient}  ${delivery.state}, rule ${delivery.rule} (${delivery.ruleReason}) via ${delivery.via.join(', ')}`,
+        `${delivery.recipient}  ${delivery.state}${delivery.bounce === null ? '' : ` (${delivery.bounce.class})`}, rule ${delivery.rule} (${delivery.ruleReason}) via ${delivery.via.join(', ')}`,
       ],
     ),
   ]);
@@ -216,14 +241,19 @@ interface Moment {
 }
 
 function timeline(story: Story, paint: Paint): readonly string[] {
-  const moments = [...story.events.map(momentOfEvent), ...attemptsWithoutEvent(story)].sort((a, b) =>
-    a.at < b.at ? -1 : a.at > b.at ? 1 : 0,
+  const events = [...story.events, ...story.routeEvents].sort((a, b) => a.data.seq - b.data.seq);
+  // Within a millisecond: acceptance, then tries, then what came of them.
+  const accepted = events.filter(({ type }) => type === 'message.accepted');
+  const others = events.filter(({ type }) => type !== 'message.accepted');
+  const moments = [...accepted.map(momentOfEvent), ...attemptsWithoutEvent(story), ...others.map(momentOfEvent)].sort(
+    (a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0),
   );
-  const start = Date.parse(moments[0]?.at ?? '');
+  const start = Date.parse(story.events[0]?.timestamp ?? '');
   const several = new Set(moments.flatMap(({ recipient }) => recipient ?? [])).size > 1;
   return moments.map(({ at, word, text, recipient }) => {
     const who = several && recipient !== null ? `${paint.bold(clean(recipient))}  ` : '';
-    const time = `${at.slice(11, 23)}  ${`+${span(Date.parse(at) - start)}`.padStart(12)}`;
+    const since = Date.parse(at) - start;
+    const time = `${at.slice(11, 23)}  ${`${since < 0 ? '-' : '+'}${span(Math.abs(since))}`.padStart(12)}`;
     return `${paint.dim(time)}  ${paintState(paint, word, word.padEnd(11))} ${who}${text}`.trimEnd();
   });
 }
@@ -234,22 +264,36 @@ function momentOfEvent(event: RelayEvent): Moment {
   return {
     at: event.timestamp,
     word: eventWord(event),
-    text: `${number}${describeEvent(event)}${attempt === undefined ? '' : timings(attempt.timings_ms)}`,
+    text: `${number}${describeEvent(event, { failedOver: false })}${attempt === undefined ? '' : timings(attempt.timings_ms)}`,
     recipient: delivery?.recipient ?? null,
   };
 }
 
-/** Attempts that changed no state, such as one that a crash interrupted, have no event of their own. */
+/**
+ * Attempts that changed no state have no event of their own: one that a crash interrupted, and one over a route that failed,
+ * from which the message moved on at once.
+ */
 function attemptsWithoutEvent(story: Story): readonly Moment[] {
-  const told = new Set(story.events.map(({ data }) => `${data.delivery?.id ?? ''} ${data.attempt?.number ?? ''}`));
+  const told = new Set(story.events.map(({ data }) => keyOf(data.delivery?.id, data.attempt?.number)));
+  const movedOn = new Map<string, string>();
+  for (const { data } of story.events) {
+    const tries = [...(data.failed_over ?? []), ...(data.attempt === undefined ? [] : [data.attempt])];
+    for (const [index, failed] of (data.failed_over ?? []).entries()) {
+      movedOn.set(keyOf(data.delivery?.id, failed.number), `, on at once to ${clean(tries[index + 1]?.route ?? '')}`);
+    }
+  }
   return story.attempts
-    .filter((attempt) => !told.has(`${attempt.deliveryId} ${attempt.number}`))
+    .filter((attempt) => !told.has(keyOf(attempt.deliveryId, attempt.number)))
     .map((attempt) => ({
       at: isoTime(attempt.startedAt),
-      word: attempt.outcome,
-      text: `attempt ${attempt.number} over ${describeAttempt(attempt)}${timings(attempt.timings_ms)}`,
+      word: movedOn.has(keyOf(attempt.deliveryId, attempt.number)) ? 'moved on' : attempt.outcome,
+      text: `attempt ${attempt.number} over ${describeAttempt(attempt)}${movedOn.get(keyOf(attempt.deliveryId, attempt.number)) ?? ''}${timings(attempt.timings_ms)}`,
       recipient: story.message?.deliveries.find(({ id }) => id === attempt.deliveryId)?.recipient ?? null,
     }));
+}
+
+function keyOf(delivery: string | null | undefined, number: number | undefined): string {
+  return `${delivery ?? ''} ${number ?? ''}`;
 }
 
 function timings(milliseconds: Readonly<Record<string, number>>): string {

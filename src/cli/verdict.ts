@@ -3,12 +3,14 @@
  *
  * Pure: everything it knows is passed in. Texts of next hops are cleaned here.
  */
+import { BOUNCE_EXPLANATIONS } from '../core/bounce.ts';
 import type { DeliveryState } from '../core/delivery.ts';
 import type { RelayEvent } from '../core/event.ts';
 import type { AttemptView, DeliveryView, MessageView } from '../store/store.ts';
 import { clean, cut } from './clean.ts';
-import { answerOf, describeAttempt, describeEvent } from './describe-event.ts';
+import { answerOf, describeAttempt, describeEvent, describeReport } from './describe-event.ts';
 import { dateTime, span } from './format.ts';
+import { shellWord } from './settings.ts';
 
 export interface Verdict {
   /** The state it is about, for colour; `mixed` when several recipients have several. */
@@ -69,7 +71,7 @@ function verdictOnDelivery(input: VerdictInput, delivery: DeliveryView): string 
       }
       const answer = last === undefined ? shownResponse(delivery.lastResponse) : answerOf(last);
       const hop = last?.next_hop == null ? route : `${route} (${clean(last.next_hop)})`;
-      return `Delivered to ${to}: ${hop} took it on ${dateTime(when)}, ${took} after it was accepted, and answered: ${answer}. If it is not in the inbox, ask there and look in the spam folder.`;
+      return `Delivered to ${to}: ${hop} took it on ${dateTime(when)}, ${took} after it was accepted, and answered: ${answer}. ${afterwards(input, delivery)}`;
     }
     case 'queued':
     case 'deferred': {
@@ -87,7 +89,7 @@ function verdictOnDelivery(input: VerdictInput, delivery: DeliveryView): string 
     case 'sending':
       return `Being sent to ${to} just now, over ${clean(delivery.route)}.`;
     case 'bounced':
-      return `Bounced for ${to} on ${at}: the next hop refused it for good: ${trouble}.`;
+      return `Bounced for ${to} on ${at}: the next hop refused it for good: ${trouble}.${meaningOf(input, delivery)}`;
     case 'expired': {
       const why =
         delivery.attempts === 0
@@ -96,16 +98,49 @@ function verdictOnDelivery(input: VerdictInput, delivery: DeliveryView): string 
       return `Expired for ${to} on ${at}: not delivered in the ${span(message.deadline - message.acceptedAt)} it had; ${why}.`;
     }
     case 'superseded':
-      return `Superseded for ${to} on ${at}: a newer message took its place${reason}.`;
+      return `Superseded for ${to} on ${at}: a newer message took its place${newerOf(delivery)}${reason}.`;
     case 'suppressed':
-      return `Not sent to ${to}: the address is suppressed${reason}.`;
+      return `Not sent to ${to}: the address is suppressed${reason}. The app was not told. To let mail through again: leadpush-relay suppressions remove ${shellWord(to)}${placeOptions}`;
     case 'throttled':
-      return `Not sent to ${to}: too many messages to this recipient${reason}.`;
+      return `Not sent to ${to}: too many messages to this recipient${reason}. The app was not told. The limit is tags.${clean(message.tag ?? '*')}.throttle in the config.`;
     case 'canceled':
       return `Canceled for ${to} on ${at}${reason}.`;
     case 'quarantined':
       return `Quarantined for ${to} on ${at}${reason}. Put it back with: leadpush-relay queue retry ${delivery.id}${placeOptions}`;
   }
+}
+
+/** What became known of a delivered mail later, or where else to look. */
+function afterwards(input: VerdictInput, delivery: DeliveryView): string {
+  const late =
+    delivery.supersededBy === null ? '' : ` It could not be held back for the newer one${newerOf(delivery)}.`;
+  const later = input.events.findLast(
+    ({ data }) => data.delivery?.id === delivery.id && data.report !== undefined && data.report.status?.[0] !== '4',
+  );
+  if (later?.data.report === undefined) {
+    return `If it is not in the inbox, ask there and look in the spam folder.${late}`;
+  }
+  const when = dateTime(Date.parse(later.timestamp));
+  const told = describeReport(later.data.report);
+  const what = later.type === 'message.complained' ? 'the recipient complained about it' : 'it came back after all';
+  return `But on ${when} ${what}: ${told}.${meaningOf(input, delivery)}${late}`;
+}
+
+/** Class and meaning of a bounce, and until when the address is suppressed, from the newest event that tells. */
+function meaningOf(input: VerdictInput, delivery: DeliveryView): string {
+  const told = input.events.findLast(({ data }) => data.delivery?.id === delivery.id && data.bounce !== undefined);
+  const bounce = told?.data.bounce ?? delivery.bounce;
+  if (bounce == null) return '';
+  const until = told?.data.bounce?.suppressed_until;
+  const suppressed =
+    until === undefined
+      ? ''
+      : ` The address is suppressed until ${dateTime(Date.parse(until))}: leadpush-relay suppressions.`;
+  return ` Class ${bounce.class} (${cut(clean(bounce.why), 200)}). ${BOUNCE_EXPLANATIONS[bounce.class]}${suppressed}`;
+}
+
+function newerOf(delivery: DeliveryView): string {
+  return delivery.supersededBy === null ? '' : ` (${delivery.supersededBy})`;
 }
 
 /** Whether a sandbox route made this attempt; the names of real next hops have a port. */

@@ -7,6 +7,8 @@
  * is read; keys are read by those who use them. A secret's value never appears in a finding.
  */
 import { resolve } from 'node:path';
+import { checkBounces } from './checks/bounces.ts';
+import { checkDirectRoutes } from './checks/direct.ts';
 import { checkExposure } from './checks/exposure.ts';
 import { checkNames } from './checks/names.ts';
 import { createReader, createReport } from './checks/reader.ts';
@@ -53,6 +55,8 @@ export function loadConfig(file: string, env: NodeJS.ProcessEnv): ConfigResult {
   if (reader.isMapping([]) || source.data === null) {
     checkNames(reader, source, report);
     checkExposure(reader, source, files, report);
+    checkDirectRoutes(reader, report);
+    checkBounces(reader, source, report);
     checkSense(reader, source, report);
   }
 

@@ -13,6 +13,7 @@ const DOMAIN_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 /** Host names in private networks have underscores although RFC 1123 has none (`my_smtp` in a compose file). */
 const HOST_LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
 const MAX_NAME_CHARS = 253;
+const MAX_PORT = 65_535;
 /** The first 96 bits of `::ffff:0:0/96` (RFC 4291, section 2.5.5.2). */
 const MAPPED_IPV4: readonly number[] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
 
@@ -42,6 +43,21 @@ function parseName(text: string, label: RegExp): string | null {
   if (!labels.every((part) => label.test(part))) return null;
   // A name that ends in a number reads as an IPv4 address somewhere (127.1, 0x7f.1).
   return /^(?:\d+|0x[0-9a-f]*)$/.test(labels.at(-1) ?? '') ? null : ascii;
+}
+
+/**
+ * An IPv4 address or an IPv6 address in brackets, with or without a port; null when it is none. Without brackets, `::1:53` is
+ * an address too, and hardly the one that was meant. Names are not taken: who would look them up?
+ */
+export function parseServer(
+  text: string,
+  defaultPort: number,
+): { readonly address: string; readonly text: string } | null {
+  const [, bracketed, plain, portText] = /^(?:\[([0-9a-f:.]+)\]|([0-9.]+))(?::(\d{1,5}))?$/i.exec(text) ?? [];
+  const address = (bracketed ?? plain ?? '').toLowerCase();
+  const port = portText === undefined ? defaultPort : Number(portText);
+  if (isIP(address) !== (bracketed === undefined ? 4 : 6) || port < 1 || port > MAX_PORT) return null;
+  return { address, text: bracketed === undefined ? `${address}:${port}` : `[${address}]:${port}` };
 }
 
 export type ParsedNetwork =

@@ -31,37 +31,14 @@ export const NOT_AVAILABLE: readonly NotAvailable[] = [
     what: "other services' header names are",
     shown: 'credentials[].headers.aliases',
   },
-  { at: ['senders', '*', 'return_path'], what: 'a return path of the relay is', shown: 'senders[].return_path' },
   { at: ['tags', '*', 'match'], what: 'tagging by rule is', shown: 'tags.*.match' },
   { at: ['tags', '*', 'from'], what: 'a fixed From per tag is', shown: 'tags.*.from' },
-  { at: ['tags', '*', 'delayed_after'], what: 'the event message.delayed is', shown: 'tags.*.delayed_after' },
-  {
-    at: ['tags', '*', 'collapse'],
-    what: 'collapsing older messages is',
-    refuses: (value) => value === 'recipient' || value === 'key',
-    shown: 'tags.*.collapse: recipient or key',
-  },
-  { at: ['tags', '*', 'throttle'], what: 'a flood guard per recipient is', shown: 'tags.*.throttle' },
   { at: ['tags', '*', 'links'], what: 'a link policy is', shown: 'tags.*.links' },
-  { at: ['tags', '*', 'suppression'], what: 'a suppression list is', shown: 'tags.*.suppression' },
-  {
-    at: ['routes', '*'],
-    what: 'direct delivery to MX hosts is',
-    refuses: (value) => typeof value === 'object' && value !== null && 'type' in value && value.type === 'mx',
-    pointAt: 'type',
-    shown: 'routes.*.type: mx',
-  },
   {
     at: ['webhooks'],
     what: 'webhooks are',
     refuses: (value) => Array.isArray(value) && value.length > 0,
     shown: 'webhooks (other than an empty list)',
-  },
-  {
-    at: ['bounces', 'dsn'],
-    what: 'reports to the sender are',
-    refuses: (value) => value === true || value === 'true',
-    shown: 'bounces.dsn: true',
   },
 ];
 

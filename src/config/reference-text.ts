@@ -39,6 +39,7 @@ over (which is then refused), or a key file that other users can read. \`leadpus
 | rate | digits, \`/\`, a duration: at most so many in any such span of time | \`14/1s\` \`200/1m\` |
 | network | CIDR; a bare address is a network of one; no bits set after the prefix | \`10.0.0.0/8\` \`"::1/128"\` \`192.0.2.7\` |
 | host | a host name, or an IP address without brackets | \`smtp.example.com\` \`127.0.0.1\` \`"::1"\` |
+| server | an IP address, IPv6 in brackets, with or without a port | \`9.9.9.9\` \`127.0.0.1:5353\` \`"[::1]:53"\` |
 | domain | a domain name; other scripts than Latin become A-labels; letter case does not count | \`example.com\` \`bücher.example\` |
 | tag | 1 to 64 of \`a-z\`, \`0-9\`, \`.\`, \`_\`, \`-\`, the first a letter or digit | \`password-reset\` |
 | name | as a tag, upper case too | \`ses\` \`SES-2\` |
@@ -74,7 +75,7 @@ SIGHUP reads the file again: all of it applies or, when there is a mistake in it
 Secret files and variables are read again too (a running process keeps the environment it was started with).
 
 These cannot change in a running relay. A reload with such a change is refused as a whole, and the log names it; restart the relay instead:
-\`hostname\`, \`data\`, \`smtp.listeners\`, \`http\`, \`log\`, and \`retention.content\` from \`until-settled\` to a duration or back.
+\`hostname\`, \`data\`, \`smtp.listeners\`, \`bounces.listeners\`, \`http\`, \`log\`, and \`retention.content\` from \`until-settled\` to a duration or back.
 
 ## Keys
 

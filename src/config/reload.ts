@@ -2,7 +2,7 @@
  * What a running relay cannot change: what was bound, opened or handed over at the start. A reload (SIGHUP) is all or
  * nothing, so a config with such a change is refused as a whole until the relay is started anew.
  */
-import type { Config, TokenConfig } from './types.ts';
+import type { Config, ListenerConfig, TokenConfig } from './types.ts';
 
 /** The changes from `running` to `next` that need a restart, one text each: `data: /a -> /b needs a restart`. */
 export function compareForReload(running: Config, next: Config): readonly string[] {
@@ -13,7 +13,8 @@ export function compareForReload(running: Config, next: Config): readonly string
   compare('hostname', running.hostname, next.hostname);
   compare('data', running.dataDir, next.dataDir);
   compare('retention.content', contentText(running), contentText(next));
-  compare('smtp.listeners', listenersText(running), listenersText(next));
+  compare('smtp.listeners', listenersText(running.smtp.listeners), listenersText(next.smtp.listeners));
+  compare('bounces.listeners', listenersText(running.bounces.listeners), listenersText(next.bounces.listeners));
   compare('http.host', running.http.host, next.http.host);
   compare('http.port', String(running.http.port), String(next.http.port));
   if (tokensKey(running.http.tokens) !== tokensKey(next.http.tokens)) {
@@ -25,8 +26,8 @@ export function compareForReload(running: Config, next: Config): readonly string
   return changes;
 }
 
-function listenersText(config: Config): string {
-  return config.smtp.listeners.map(({ host, port, tls }) => `${host}:${port} (${tls})`).join(', ');
+function listenersText(listeners: readonly ListenerConfig[]): string {
+  return listeners.map(({ host, port, tls }) => `${host}:${port} (${tls})`).join(', ') || 'none';
 }
 
 /** Lengths of time may change at any time; whether there is one at all may not. */

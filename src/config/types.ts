@@ -21,6 +21,7 @@ export interface Config {
   readonly routes: ReadonlyMap<string, RouteConfig>;
   readonly rules: readonly RuleConfig[];
   readonly retry: RetryConfig;
+  readonly bounces: BouncesConfig;
   readonly log: LogConfig;
 }
 
@@ -94,6 +95,8 @@ export interface SenderConfig {
   /** Lower case, A-labels. */
   readonly domain: string;
   readonly dkim: readonly DkimKeyConfig[];
+  /** Domain of the VERP return path, lower case, A-labels; null: the app's own envelope sender is kept. */
+  readonly returnPath: string | null;
 }
 
 export interface DkimKeyConfig {
@@ -107,6 +110,23 @@ export interface TagConfig {
   readonly priority: Priority;
   /** null: no TTL of its own. */
   readonly ttlMs: number | null;
+  /** Not accepted by the next hop so long after acceptance: `message.delayed`, once. null: never. */
+  readonly delayedAfterMs: number | null;
+  /** What a newer message replaces: any with this tag to the same recipient, those with the same collapse key, nothing. */
+  readonly collapse: 'recipient' | 'key' | 'none';
+  readonly throttle: ThrottleConfig | null;
+  /** Whether the suppression list counts for this mail. */
+  readonly suppression: 'bypass' | 'apply';
+}
+
+export interface ThrottleConfig {
+  /** At most `count` messages with this tag to one recipient in any `perMs` milliseconds. */
+  readonly perRecipient: RateConfig;
+}
+
+export interface RateConfig {
+  readonly count: number;
+  readonly perMs: number;
 }
 
 /** What `when:` and `match:` can ask of a message; all given fields must hold, one entry of a list is enough. */
@@ -127,7 +147,7 @@ export interface RuleConfig {
     | { readonly kind: 'reject'; readonly reason: string };
 }
 
-export type RouteConfig = SandboxRouteConfig | SmtpRouteConfig;
+export type RouteConfig = SandboxRouteConfig | SmtpRouteConfig | MxRouteConfig;
 
 export interface SandboxRouteConfig {
   readonly name: string;
@@ -144,14 +164,55 @@ export interface SmtpRouteConfig {
   /** Connections at most at the same time. */
   readonly connections: number;
   /** At most `count` messages in any `perMs` milliseconds; null: no limit. */
-  readonly rate: { readonly count: number; readonly perMs: number } | null;
+  readonly rate: RateConfig | null;
   /** PEM text of the authorities to trust instead of the system's; null: the system's. */
   readonly ca: string | null;
   /** Name to ask for (SNI) and to verify; null: the host. */
   readonly servername: string | null;
-  readonly connectTimeoutMs: number;
+  readonly connectTimeoutMs: ConnectTimeouts;
   /** EHLO name; null: `hostname`. */
   readonly ehlo: string | null;
+}
+
+/** For the TCP connection, in milliseconds, by lane: where there is another route, critical mail must not wait long. */
+export type ConnectTimeouts = Readonly<Record<Priority, number>>;
+
+export interface MxRouteConfig {
+  readonly name: string;
+  readonly type: 'mx';
+  /**
+   * `opportunistic`: TLS wherever it is offered; MTA-STS, DANE and what was seen before set the floor. `required`: always
+   * TLS with a certificate for the MX host's name.
+   */
+  readonly tls: 'opportunistic' | 'required';
+  readonly port: number;
+  /** DNS servers as `address:port`; null: the system's. */
+  readonly dns: readonly string[] | null;
+  /** Whether MX hosts in private, loopback and other special networks may be connected to. */
+  readonly allowPrivate: boolean;
+  /** Local addresses to connect from, one of a family at most; empty: the system chooses. */
+  readonly sourceIps: readonly string[];
+  /** TLSA records are used: the DNS servers validate, and the way to them can be trusted (RFC 7672). */
+  readonly dane: boolean;
+  readonly mtaSts: boolean;
+  /** Connections at most at the same time: in all, to one recipient domain, to one MX host. */
+  readonly connections: number;
+  readonly connectionsPerDomain: number;
+  readonly connectionsPerHost: number;
+  readonly rate: RateConfig | null;
+  /** PEM text of the authorities to trust instead of the system's, for MX hosts and MTA-STS; null: the system's. */
+  readonly ca: string | null;
+  readonly connectTimeoutMs: ConnectTimeouts;
+  readonly ehlo: string | null;
+}
+
+export interface BouncesConfig {
+  /** RFC 3464 reports to the envelope sender of SMTP mail that failed. */
+  readonly dsn: boolean;
+  /** Where reports about our mail come in, for the return paths of the senders. */
+  readonly listeners: readonly ListenerConfig[];
+  /** How long a recipient stays suppressed after a bounce of class `recipient`. */
+  readonly suppressForMs: number;
 }
 
 export interface RetryConfig {

@@ -6,9 +6,11 @@
  *   queued -> sending -> delivered | bounced | quarantined
  *     |          ^
  *     |          +--- queued (released before anything was sent)
- *     +-> expired | superseded | suppressed | throttled | canceled      (also from deferred)
+ *     +-> expired | superseded | canceled      (also from deferred and quarantined)
  *
- * A delivery is born `queued`, or `sending` when its first attempt may start with the commit.
+ * A delivery is born `queued`, or `sending` when its first attempt may start with the commit, or `suppressed` or
+ * `throttled`, and then nothing is ever sent. One that is superseded while it is sent becomes `superseded` only when its
+ * attempt ends without a delivery.
  * Every accepted recipient ends in exactly one final state. A final state is left in one way only: an operator's
  * `queue retry` puts a quarantined, bounced, expired or canceled delivery whose content is still kept back to `queued`.
  */
@@ -29,8 +31,8 @@ export const DELIVERY_STATES = [
 export type DeliveryState = (typeof DELIVERY_STATES)[number];
 
 const TRANSITIONS: Readonly<Record<DeliveryState, readonly DeliveryState[]>> = {
-  queued: ['sending', 'expired', 'superseded', 'suppressed', 'throttled', 'canceled'],
-  sending: ['delivered', 'deferred', 'bounced', 'queued', 'expired', 'quarantined'],
+  queued: ['sending', 'expired', 'superseded', 'canceled'],
+  sending: ['delivered', 'deferred', 'bounced', 'queued', 'expired', 'superseded', 'quarantined'],
   deferred: ['sending', 'queued', 'expired', 'superseded', 'canceled'],
   delivered: [],
   bounced: ['queued'],
@@ -39,7 +41,7 @@ const TRANSITIONS: Readonly<Record<DeliveryState, readonly DeliveryState[]>> = {
   suppressed: [],
   throttled: [],
   canceled: ['queued'],
-  quarantined: ['queued', 'expired', 'canceled'],
+  quarantined: ['queued', 'expired', 'superseded', 'canceled'],
 };
 
 const PENDING: ReadonlySet<DeliveryState> = new Set(['queued', 'sending', 'deferred']);

@@ -2,6 +2,7 @@
  * Events: what happened, for the log, `tail`, `trace`, the API and webhooks. Append-only, with a gapless growing `seq`,
  * written in the transaction that changes the state. The body's shape is public; no subject, body or link is ever in it.
  */
+import type { BounceClass } from './bounce.ts';
 import type { DeliveryState } from './delivery.ts';
 import type { DeliveryId, EventId, MessageId } from './ids.ts';
 import type { MessageRecord, NewDelivery } from './message.ts';
@@ -65,11 +66,50 @@ export interface EventAttempt {
   readonly timings_ms: Readonly<Record<string, number>>;
 }
 
+export interface EventBounce {
+  readonly class: BounceClass;
+  /** What of the answer decided. */
+  readonly why: string;
+  /** What the class means, and what to do. */
+  readonly explanation: string;
+  /** The recipient is on the suppression list until then; absent: it is not put there. */
+  readonly suppressed_until?: string;
+}
+
+export interface EventReport {
+  /** `dsn`: RFC 3464; `arf`: a complaint, RFC 5965. */
+  readonly kind: 'dsn' | 'arf';
+  /** Who reports: `Reporting-MTA` or the feedback's source; cleaned, null when it does not say. */
+  readonly reporter: string | null;
+  /** `Status` of the report, or null. */
+  readonly status: string | null;
+  /** `Diagnostic-Code` or feedback type: one line, cleaned, cut. */
+  readonly diagnostic: string;
+}
+
+export interface EventRoute {
+  readonly name: string;
+  /** What happened last on it, one line. */
+  readonly reason: string;
+}
+
 /** Everything of an event but `event_id` and `seq`, which the store gives. */
 export interface EventData {
   readonly message?: EventMessage;
   readonly delivery?: EventDelivery;
   readonly attempt?: EventAttempt;
+  /** Attempts over other routes just before `attempt`, in order: their routes failed, and the message moved on at once. */
+  readonly failed_over?: readonly EventAttempt[];
+  /** `message.bounced`: what kind of bounce, and what it means. */
+  readonly bounce?: EventBounce;
+  /** `message.bounced` and `message.complained` that came by mail after the next hop had taken the message. */
+  readonly report?: EventReport;
+  /** `message.accepted`: older messages to the same recipient that this one replaced, or came too late to replace. */
+  readonly supersedes?: readonly MessageId[];
+  /** `message.superseded`, and an older message that was already being sent when the newer one came: the newer one. */
+  readonly superseded_by?: MessageId;
+  /** `route.down`, `route.up`. */
+  readonly route?: EventRoute;
   /** Why, in words, when there was no attempt that tells it (expired, canceled, rejected at submission ...). */
   readonly reason?: string;
   /** The refusal that the submitting client saw (`message.rejected`). */

@@ -104,4 +104,8 @@ export interface NewDelivery {
   readonly via: readonly string[];
   /** The route of the first attempt. */
   readonly route: string;
+  /** That route has a limit for each recipient domain. */
+  readonly byDestination: boolean;
+  /** The envelope sender of this delivery alone (VERP); null: the message's. */
+  readonly returnPath: ReversePath | null;
 }

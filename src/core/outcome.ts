@@ -47,6 +47,8 @@ export interface AttemptFacts {
   /** Reply text or error text: one line, cleaned, cut, free of what might be secret. */
   readonly response: string;
   readonly timings: Timings;
+  /** The next hop offered DSN (RFC 3461), and what the sender asked for with NOTIFY was passed on to it. */
+  readonly dsnPassedOn?: boolean;
 }
 
 export type Outcome =

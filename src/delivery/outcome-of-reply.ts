@@ -5,6 +5,12 @@
  * AUTH, 421, quota used up, relaying denied) is never a bounce: the attempt is deferred, and another route may take it. After
  * the final dot, only a proper 2xx, 4xx or 5xx decides; anything else leaves the message `uncertain`.
  *
+ * Any 4xx to MAIL or DATA is the route's: nothing was said about a recipient that another route could not reach. A 4xx to
+ * RCPT is the recipient's (busy, full, greylisted with 450 or 451 4.7.1), unless its code says that it is the server's.
+ *
+ * A recipient's own server (`mx`) is judged alike but for one thing: we do not log in there, so "authentication required" and
+ * "relaying denied" are its final word. 530 to MAIL alone is not: it asks for STARTTLS (RFC 3207, section 4).
+ *
  * Codes: RFC 5321, section 4.2; enhanced codes: RFC 3463 and the IANA registry.
  */
 import type { Cause, Stage } from '../core/outcome.ts';
@@ -28,8 +34,11 @@ const RELAYING_DENIED =
 const deferred = (cause: Cause): Verdict => ({ kind: 'deferred', cause });
 const rejected = (cause: Cause): Verdict => ({ kind: 'rejected', cause });
 
-/** The verdict on `reply` (null: what came is not an SMTP reply) to the command of `stage`. */
-export function verdictOfReply(stage: Stage, reply: SmtpReply | null): Verdict {
+/** Who answers: a server that carries our mail further, or the recipient's own. */
+export type HopKind = 'smarthost' | 'mx';
+
+/** The verdict on `reply` (null: what came is not an SMTP reply) of `hop` to the command of `stage`. */
+export function verdictOfReply(stage: Stage, reply: SmtpReply | null, hop: HopKind = 'smarthost'): Verdict {
   const code = reply?.code ?? 0;
   if (stage === 'dot' && code >= 200 && code < 300) return { kind: 'delivered' };
   if (reply === null || code < 400) return verdictOfFailure(stage, 'protocol');
@@ -47,13 +56,17 @@ export function verdictOfReply(stage: Stage, reply: SmtpReply | null): Verdict {
     case 'rcpt':
     case 'data':
     case 'dot':
-      return verdictOfRefusal(stage, reply);
+      return verdictOfRefusal(stage, reply, hop);
   }
 }
 
-function verdictOfRefusal(stage: 'mail' | 'rcpt' | 'data' | 'dot', reply: SmtpReply): Verdict {
+function verdictOfRefusal(stage: 'mail' | 'rcpt' | 'data' | 'dot', reply: SmtpReply, hop: HopKind): Verdict {
   if (isRouteTrouble(reply)) return deferred('route');
-  if (isAuthTrouble(stage, reply)) return deferred('auth');
+  if (hop === 'mx') {
+    if (stage === 'mail' && reply.code === 530) return deferred('tls');
+  } else if (isAuthTrouble(stage, reply)) {
+    return deferred('auth');
+  }
   if (reply.code < 500) {
     if (stage === 'rcpt') return deferred('recipient');
     return deferred(stage === 'dot' ? 'content' : 'route');

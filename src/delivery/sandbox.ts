@@ -26,6 +26,8 @@ export function createSandboxTransport(): Transport {
   return {
     capacity: CAPACITY,
     rate: null,
+    perDestination: null,
+    probe: null,
     deliver: () => Promise.resolve(CAPTURED),
     stop: () => Promise.resolve(),
   };

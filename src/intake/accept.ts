@@ -7,14 +7,17 @@
  *   commit     451/452     the disk or the database cannot keep it
  *   answer     250         only ever after the commit returned
  *
+ * What the recipient alone decides (suppression, throttle) is decided inside the commit and never shows in the answer: one who
+ * asks for resets cannot learn from it which accounts exist.
+ *
  * A refusal is kept as a `message.rejected` event where the store can take it. What is signed here is what every attempt
  * sends: a retry is identical. After a crash, a message is either committed whole or was never answered with 250.
  */
 import type { Config } from '../config/types.ts';
-import { domainOf } from '../core/address.ts';
+import { domainOf, type EnvelopeAddress } from '../core/address.ts';
 import { RelayError } from '../core/errors.ts';
-import type { Ids, MessageId } from '../core/ids.ts';
-import type { MessageRecord, NewDelivery } from '../core/message.ts';
+import type { DeliveryId, Ids, MessageId } from '../core/ids.ts';
+import type { MessageRecord, NewDelivery, Priority } from '../core/message.ts';
 import { type Refusal, refuse } from '../core/refusal.ts';
 import type { Clock } from '../core/time.ts';
 import { generateMessageId, readMessageId } from '../mail/message-id.ts';
@@ -49,16 +52,31 @@ export interface IntakeDeps {
     put(id: MessageId, content: Uint8Array, deliveries: number): void;
     forget(id: MessageId): void;
   };
-  /** A place on `route` whose attempt may begin with the commit, or null when the delivery has to stand in line. */
-  readonly headStart: (route: string) => HeadStart | null;
+  /** The route of `via` to begin with: the first that is not down; the first of all when every one is. */
+  readonly chooseRoute: (via: readonly string[]) => string;
+  /** The envelope sender at `domain` by which a report about this delivery finds it. */
+  readonly returnPath: (delivery: DeliveryId, domain: string) => EnvelopeAddress;
+  /** A place on a route whose attempt may begin with the commit, or null when the delivery has to stand in line. */
+  readonly headStart: (arrival: ArrivingDelivery) => HeadStart | null;
+  /** A newer message takes the place of these deliveries, which are being sent just now. */
+  readonly interrupt: (deliveries: readonly DeliveryId[]) => void;
   /** Called after the commit, before the answer. `started`: its attempt begins by itself; else the queue must be woken. */
   readonly onAccepted: (accepted: AcceptedMessage, started: boolean) => void;
   readonly onRejected: (refusal: Refusal) => void;
 }
 
+/** What decides whether a delivery may begin at once. */
+export interface ArrivingDelivery {
+  readonly route: string;
+  readonly priority: Priority;
+  readonly recipient: EnvelopeAddress;
+}
+
 export interface AcceptedMessage {
   readonly record: MessageRecord;
   readonly deliveries: readonly NewDelivery[];
+  /** So long after acceptance it counts as delayed; null: never. */
+  readonly delayedAfterMs: number | null;
 }
 
 /** Makes the one way in that SMTP and API share. */
@@ -106,7 +124,14 @@ export function createIntake(deps: IntakeDeps): Intake {
       const messageId = ownId.kind === 'message-id' ? ownId.value : generateMessageId(id, config.hostname);
       headerMessageId = messageId;
 
-      const decision = decide(config, { submitter, envelope, bytes: parsed.bytes, fields: parsed.fields, now });
+      const decision = decide(config, {
+        submitter,
+        envelope,
+        bytes: parsed.bytes,
+        fields: parsed.fields,
+        now,
+        isOwnReport: submission.paysReport !== null,
+      });
       if (decision.kind === 'refused') return rejected(decision.refusal, decision.tag, decision.rule);
 
       const outgoing = buildOutgoing({
@@ -140,18 +165,22 @@ export function createIntake(deps: IntakeDeps): Intake {
         eightBit: parsed.eightBit,
         signatures: signed.signatures,
       };
-      const deliveries = decision.recipients.map(
-        (routed, index): NewDelivery => ({
-          id: ids.delivery(),
+      const deliveries = decision.recipients.map((routed, index): NewDelivery => {
+        const delivery = ids.delivery();
+        const route = deps.chooseRoute(routed.via);
+        return {
+          id: delivery,
           recipient: routed.recipient,
           dsn: envelope.recipients[index]?.dsn ?? null,
           rule: routed.rule,
           ruleReason: routed.reason,
           via: routed.via,
-          route: routed.route,
-        }),
-      );
-      return commit(record, deliveries, signed.content, decision);
+          route,
+          byDestination: config.routes.get(route)?.type === 'mx',
+          returnPath: decision.returnPathDomain === null ? null : deps.returnPath(delivery, decision.returnPathDomain),
+        };
+      });
+      return commit(record, deliveries, signed.content, decision, submission.paysReport);
     },
   };
 
@@ -160,10 +189,15 @@ export function createIntake(deps: IntakeDeps): Intake {
     deliveries: readonly NewDelivery[],
     content: Uint8Array,
     decision: Decision,
+    paysReport: number | null,
   ): Promise<Accepted | Refusal> {
     const { idempotencyKey } = decision.wishes;
+    const { collapseScope, suppression, throttle, delayedAfterMs, wantsReports } = decision;
     const [only] = deliveries;
-    const headStart = deliveries.length === 1 && only !== undefined ? deps.headStart(only.route) : null;
+    const headStart =
+      deliveries.length === 1 && only !== undefined
+        ? deps.headStart({ route: only.route, priority: record.priority, recipient: only.recipient })
+        : null;
     // Before the commit: the attempt may begin with it.
     deps.contents.put(record.id, content, deliveries.length);
     let result: AcceptResult;
@@ -177,6 +211,12 @@ export function createIntake(deps: IntakeDeps): Intake {
             ? null
             : { scope: record.credential ?? '', key: idempotencyKey, expiresAt: record.acceptedAt + IDEMPOTENCY_MS },
         leaseMs: headStart?.leaseMs ?? null,
+        collapseScope,
+        suppression,
+        throttle,
+        delayedAfterMs,
+        wantsReports,
+        paysReport,
       });
     } catch (error) {
       headStart?.cancel();
@@ -219,9 +259,11 @@ export function createIntake(deps: IntakeDeps): Intake {
         'accepted',
       );
     }
+    // Before the new attempt begins: a connection that an outdated message holds is free the sooner.
+    if (result.interrupt.length > 0) deps.interrupt(result.interrupt);
     if (result.lease === null) headStart?.cancel();
     else headStart?.begin(result.lease);
-    deps.onAccepted({ record, deliveries }, result.lease !== null);
+    deps.onAccepted({ record, deliveries, delayedAfterMs }, result.lease !== null);
     return { kind: 'accepted', id: record.id };
   }
 

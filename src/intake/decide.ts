@@ -4,7 +4,7 @@
  * Deciding touches nothing: `accept` does it for real mail and `explain` for a dry run, with the same answer.
  * Precedence: a header beats the tag's setting, the tag's setting beats the default.
  */
-import type { Config } from '../config/types.ts';
+import type { Config, RateConfig, SenderConfig, TagConfig } from '../config/types.ts';
 import { domainOf, type EnvelopeAddress } from '../core/address.ts';
 import type { Envelope, MessageRecord, Priority, TagSource } from '../core/message.ts';
 import { type Refusal, refuse } from '../core/refusal.ts';
@@ -23,6 +23,8 @@ export interface DecisionInput {
   readonly fields: readonly HeaderField[];
   /** Epoch milliseconds of acceptance. */
   readonly now: number;
+  /** The relay's own report (RFC 3464): what is asked of apps' mail is not asked of it. */
+  readonly isOwnReport: boolean;
 }
 
 export type RoutedRecipient = Extract<RouteChoice, { kind: 'via' }> & { readonly recipient: EnvelopeAddress };
@@ -39,6 +41,18 @@ export interface Decision {
   readonly deadlineSource: MessageRecord['deadlineSource'];
   /** One per recipient of the envelope, in its order. */
   readonly recipients: readonly RoutedRecipient[];
+  /** Older undelivered messages to the same recipient with the same scope are replaced; null: none is. */
+  readonly collapseScope: string | null;
+  /** Which of the two made the scope. */
+  readonly collapseBy: 'key' | 'tag' | null;
+  readonly suppression: 'apply' | 'bypass';
+  /** The scope is the tag. */
+  readonly throttle: ({ readonly scope: string } & RateConfig) | null;
+  readonly delayedAfterMs: number | null;
+  /** Reports about it are owed to its envelope sender. */
+  readonly wantsReports: boolean;
+  /** Domain of the return path that each delivery gets; null: the envelope sender stays as it came. */
+  readonly returnPathDomain: string | null;
 }
 
 /** What a refusal can still tell about the message: whatever was known when it was refused. */
@@ -51,7 +65,7 @@ export interface RefusedDecision {
 
 /** Decides, or refuses with a text for the client and a reason for the log. */
 export function decide(config: Config, input: DecisionInput): Decision | RefusedDecision {
-  const { submitter, envelope, bytes, fields, now } = input;
+  const { submitter, envelope, bytes, fields, now, isOwnReport } = input;
   const { credential } = submitter;
 
   const headers = readRelayHeaders(bytes, fields, credential);
@@ -67,8 +81,9 @@ export function decide(config: Config, input: DecisionInput): Decision | Refused
 
   const from = parseFrom(bytes, fields);
   if (from.kind === 'malformed') return refused(refuse(550, '5.6.0', from.reason));
-  const refusal =
-    checkEnvelopeSender(credential, envelope.mailFrom) ?? checkHeaderFrom(config, credential, from.address);
+  const refusal = isOwnReport
+    ? null
+    : (checkEnvelopeSender(credential, envelope.mailFrom) ?? checkHeaderFrom(config, credential, from.address));
   if (refusal !== null) return refused(refusal);
 
   const tagConfig = tag === null ? undefined : config.tags.get(tag);
@@ -99,8 +114,21 @@ export function decide(config: Config, input: DecisionInput): Decision | Refused
     }
   }
 
+  const { mailFrom } = envelope;
+  const collapse = chooseCollapse(wishes, tag, tagConfig, credential?.username ?? '');
   return {
     kind: 'decided',
+    collapseScope: collapse?.scope ?? null,
+    collapseBy: collapse?.by ?? null,
+    suppression: isOwnReport ? 'bypass' : (tagConfig?.suppression ?? 'apply'),
+    throttle:
+      isOwnReport || tagConfig === undefined || tagConfig.throttle === null
+        ? null
+        : { scope: tagConfig.name, ...tagConfig.throttle.perRecipient },
+    delayedAfterMs: tagConfig?.delayedAfterMs ?? null,
+    // A report is for SMTP mail alone, and never about a report: mail loops begin there (RFC 3464, section 2; RFC 5321, 4.5.5).
+    wantsReports: config.bounces.dsn && mailFrom !== '' && !isOwnReport && submitter.protocol !== 'HTTP',
+    returnPathDomain: mailFrom === '' ? null : (senderOf(config, from.address)?.returnPath ?? null),
     wishes,
     warnings,
     tag,
@@ -110,6 +138,28 @@ export function decide(config: Config, input: DecisionInput): Decision | Refused
     ...chooseDeadline(config, wishes, tagConfig?.ttlMs ?? null, envelope.deliverBySeconds, now),
     recipients,
   };
+}
+
+/** The sender under whose name a message goes out, or undefined when its domain is none of ours. */
+export function senderOf(config: Config, headerFrom: EnvelopeAddress): SenderConfig | undefined {
+  const domain = domainOf(headerFrom);
+  return config.senders.find((sender) => sender.domain === domain);
+}
+
+/**
+ * What a message replaces: the header's key goes before the tag's `collapse: recipient`. The scope holds the credential, so
+ * that no app takes another's mail out of the queue. A line break, which none of the parts can hold, keeps them apart.
+ */
+function chooseCollapse(
+  wishes: Wishes,
+  tag: string | null,
+  tagConfig: TagConfig | undefined,
+  username: string,
+): { readonly by: 'key' | 'tag'; readonly scope: string } | null {
+  const collapse = tagConfig?.collapse ?? 'key';
+  if (collapse === 'none') return null;
+  if (wishes.collapseKey !== null) return { by: 'key', scope: `key\n${username}\n${wishes.collapseKey}` };
+  return collapse === 'recipient' && tag !== null ? { by: 'tag', scope: `tag\n${username}\n${tag}` } : null;
 }
 
 /** The earliest that applies: the header's TTL and `BY=` (RFC 2852) or else the tag's, and always `give_up_after`. */

@@ -5,7 +5,7 @@ import type { Config } from '../config/types.ts';
 import { domainOf } from '../core/address.ts';
 import { isoTime } from '../core/time.ts';
 import { judgeRule, type RuleVerdict } from '../routing/choose.ts';
-import { decide, type DecisionInput } from './decide.ts';
+import { decide, type DecisionInput, senderOf } from './decide.ts';
 
 export interface Explanation {
   /** `accept`, or `refuse` with the reply that the client would get. */
@@ -19,6 +19,16 @@ export interface Explanation {
   readonly deadline_source: string | null;
   /** How it would be signed: the domain, or null when it would go unsigned. */
   readonly signed_by: string | null;
+  /** What older undelivered mail to the same recipient it replaces: that of the same key, of the same tag, or none. */
+  readonly collapse: 'key' | 'tag' | null;
+  readonly collapse_key: string | null;
+  /** At most `count` messages with this tag to one recipient in `per_ms`; null: no limit. */
+  readonly throttle: { readonly count: number; readonly per_ms: number } | null;
+  /** Whether the suppression list counts. */
+  readonly suppression: 'apply' | 'bypass' | null;
+  readonly delayed_after_ms: number | null;
+  /** Domain of the return path; null: the envelope sender stays as it is. */
+  readonly return_path: string | null;
   readonly warnings: readonly string[];
   readonly recipients: readonly ExplainedRecipient[];
 }
@@ -27,8 +37,12 @@ export interface ExplainedRecipient {
   readonly recipient: string;
   readonly rule: string;
   readonly reason: string;
+  /** The routes that may carry it, in order: the first that is not down is used. */
   readonly via: readonly string[];
+  /** The first of them. */
   readonly route: string;
+  /** Routes of the rule that may not carry it. */
+  readonly left_out: readonly string[];
   /** Every rule that was looked at before and including the one that matched. */
   readonly considered: readonly RuleVerdict[];
 }
@@ -48,12 +62,19 @@ export function explain(config: Config, input: DecisionInput): Explanation {
       deadline: null,
       deadline_source: null,
       signed_by: null,
+      collapse: null,
+      collapse_key: null,
+      throttle: null,
+      suppression: null,
+      delayed_after_ms: null,
+      return_path: null,
       warnings: [],
       recipients: [],
     };
   }
   const senderDomain = domainOf(decision.headerFrom);
-  const sender = config.senders.find((candidate) => candidate.domain === senderDomain);
+  const sender = senderOf(config, decision.headerFrom);
+  const { throttle } = decision;
   return {
     verdict: 'accept',
     reply: null,
@@ -64,6 +85,12 @@ export function explain(config: Config, input: DecisionInput): Explanation {
     deadline: isoTime(decision.deadline),
     deadline_source: decision.deadlineSource,
     signed_by: sender !== undefined && sender.dkim.length > 0 ? senderDomain : null,
+    collapse: decision.collapseBy,
+    collapse_key: decision.collapseBy === 'key' ? decision.wishes.collapseKey : null,
+    throttle: throttle === null ? null : { count: throttle.count, per_ms: throttle.perMs },
+    suppression: decision.suppression,
+    delayed_after_ms: decision.delayedAfterMs,
+    return_path: decision.returnPathDomain,
     warnings: decision.warnings,
     recipients: decision.recipients.map((routed) => {
       const considered: RuleVerdict[] = [];
@@ -84,7 +111,8 @@ export function explain(config: Config, input: DecisionInput): Explanation {
         rule: routed.rule,
         reason: routed.reason,
         via: routed.via,
-        route: routed.route,
+        route: routed.via[0] ?? '',
+        left_out: routed.leftOut,
         considered,
       };
     }),

@@ -6,6 +6,9 @@
  * and spaces at the end. Nothing is repaired: the address is kept byte for byte.
  *
  * RFC 5321 sections 4.1.1.2, 4.1.1.3 and 4.1.2; 1870 (SIZE), 2852 (BY), 3461 (DSN), 4954 (AUTH=), 6152 (BODY), 6531 (SMTPUTF8).
+ * `BY=n;R` asks for a deadline. `BY=n;N` asks to be told when the message is late, and to keep trying: its time is checked and
+ * not kept, for it ends nothing; who is told of a delay, and when, is what NOTIFY and the tag's `delayed_after` say. The trace
+ * flag `T` is accepted and not used.
  * Known limit: `ORCPT=utf-8;...` must be in its ASCII form (RFC 6533, section 3).
  */
 import { parseEnvelopeAddress, type ReversePath } from '../core/address.ts';
@@ -19,7 +22,7 @@ export interface MailCommand {
   readonly size: number | null;
   readonly smtpUtf8: boolean;
   readonly dsn: EnvelopeDsn;
-  /** Seconds from `BY=`, above zero, or null. */
+  /** Seconds from `BY=` with mode R, above zero, or null. */
   readonly deliverBySeconds: number | null;
 }
 
@@ -43,6 +46,8 @@ const NOTIFY_WORDS: ReadonlyMap<string, NotifyWord> = new Map([
   ['FAILURE', 'FAILURE'],
   ['DELAY', 'DELAY'],
 ]);
+/** by-time, by-mode, by-trace (RFC 2852, section 4). */
+const BY = /^([+-]?\d{1,9});([RN])T?$/i;
 const MAX_ENVID_CHARACTERS = 100;
 const MAX_ORCPT_CHARACTERS = 500;
 const MAX_NAME_SHOWN = 40;
@@ -87,9 +92,12 @@ export function parseMailCommand(line: Uint8Array): MailCommand | Refusal {
           return badValue('AUTH', 'it is xtext or <>');
         break;
       case 'BY': {
-        const seconds = /^(\+?\d{1,9}|-\d{1,9});[RN]T?$/i.exec(value ?? '')?.[1];
-        if (seconds === undefined || Number(seconds) <= 0) return badValue('BY', 'it is seconds above 0, ";", R or N');
-        deliverBySeconds = Number(seconds);
+        const by = BY.exec(value ?? '');
+        if (by === null) return badValue('BY', 'it is seconds, ";", R or N');
+        if (by[2]?.toUpperCase() === 'N') break;
+        // A time that is over cannot be kept (RFC 2852, section 4).
+        if (Number(by[1]) <= 0) return badValue('BY', 'with R it takes seconds above 0');
+        deliverBySeconds = Number(by[1]);
         break;
       }
       default:

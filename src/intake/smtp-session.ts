@@ -1,8 +1,8 @@
 /**
  * One SMTP conversation (RFC 5321): which command may come when, and what each is answered.
  *
- * It decides nothing about mail: `Intake` does, and the 250 to the final dot only follows its `accepted`. It never takes mail
- * from a client that neither logged in nor stands in a trusted network. Replies never depend on who the recipient is.
+ * It decides nothing about mail: the listener's `SmtpPolicy` does, and the 250 to the final dot only follows its `taken`. It
+ * never takes mail from a client that neither logged in nor is admitted by that policy without.
  *
  * After a crash nothing of a session is left; a client that saw no 250 sends again.
  *
@@ -22,9 +22,10 @@ import { parseMailCommand, parseRcptCommand } from './smtp-command.ts';
 import { ContentCollector, hasBadLineEnds } from './smtp-content.ts';
 import type { ContentMemory } from './smtp-limits.ts';
 import { SmtpParser } from './smtp-parser.ts';
+import type { Receipt } from './smtp-policy.ts';
 import { SESSION_TIMES } from './smtp-watchdog.ts';
 import { MAX_LINE_BYTES, SmtpWire } from './smtp-wire.ts';
-import type { Accepted, Submitter } from './submission.ts';
+import type { Submitter } from './submission.ts';
 
 interface Transaction {
   readonly mailFrom: ReversePath;
@@ -58,7 +59,7 @@ const CONTROL = /[\x00-\x1f\x7f]/;
 const NOT_IN_A_NAME = /[^A-Za-z0-9.:_[\]-]/g;
 const BEFORE_TLS: ReadonlySet<string> = new Set(['EHLO', 'NOOP', 'QUIT', 'STARTTLS', 'RSET']);
 const AFTER_HELO: ReadonlySet<string> = new Set(['AUTH', 'MAIL', 'RCPT', 'DATA']);
-const HELP = 'EHLO STARTTLS AUTH MAIL RCPT DATA RSET NOOP QUIT; this is a relay for submitted mail';
+const HELP = 'EHLO STARTTLS MAIL RCPT DATA RSET NOOP QUIT';
 
 export class SmtpSession extends SmtpWire {
   #helo: { readonly name: string; readonly extended: boolean } | null = null;
@@ -81,6 +82,7 @@ export class SmtpSession extends SmtpWire {
     const verb = line.toString('latin1', 0, end).toUpperCase();
     if (verb === 'AUTH') this.#auth(line, done);
     else if (verb === 'STARTTLS') this.#startTls(line, done);
+    else if (verb === 'RCPT') this.#rcpt(line, done);
     else {
       this.#dispatch(verb, line);
       done();
@@ -97,9 +99,6 @@ export class SmtpSession extends SmtpWire {
       case 'MAIL':
         this.#mail(line);
         break;
-      case 'RCPT':
-        this.#rcpt(line);
-        break;
       case 'DATA':
         this.#data(line);
         break;
@@ -115,7 +114,7 @@ export class SmtpSession extends SmtpWire {
         this.close();
         break;
       case 'HELP':
-        this.idle(214, `2.0.0 ${HELP}`);
+        this.idle(214, `2.0.0 ${HELP}; ${this.context.policy.purpose}`);
         break;
       case 'VRFY':
         this.idle(252, '2.5.0 Addresses are not verified here; send the message');
@@ -165,7 +164,8 @@ export class SmtpSession extends SmtpWire {
       this.idle(250, hostname, false);
       return;
     }
-    const offers = ['PIPELINING', `SIZE ${maxMessageBytes}`, '8BITMIME', 'SMTPUTF8', 'ENHANCEDSTATUSCODES', 'DSN'];
+    const offers = ['PIPELINING', `SIZE ${maxMessageBytes}`, '8BITMIME', 'SMTPUTF8', 'ENHANCEDSTATUSCODES'];
+    offers.push(...this.context.policy.offers);
     if (!this.secure && this.context.tls !== 'none') offers.push('STARTTLS');
     if (this.#credential === null && this.#mayAuth()) offers.push('AUTH PLAIN LOGIN');
     this.idle(250, [hostname, ...offers], false);
@@ -191,15 +191,19 @@ export class SmtpSession extends SmtpWire {
     done();
   }
 
+  #hasLogins(): boolean {
+    return this.context.policy.credentials !== null && this.context.settings().hasCredentials;
+  }
+
   #mayAuth(): boolean {
-    return this.context.settings().hasCredentials && (this.secure || isLoopback(this.address));
+    return this.#hasLogins() && (this.secure || isLoopback(this.address));
   }
 
   #auth(line: Buffer, done: () => void): void {
     if (this.#isOutOfPlace('AUTH', line)) done();
     else if (this.#credential !== null) this.#refuseAuth(503, '5.5.1 Already logged in', done);
     else if (this.#transaction !== null) this.#refuseAuth(503, '5.5.1 Not during a mail transaction', done);
-    else if (!this.context.settings().hasCredentials) this.#refuseAuth(502, '5.5.1 AUTH is not available here', done);
+    else if (!this.#hasLogins()) this.#refuseAuth(502, '5.5.1 AUTH is not available here', done);
     else if (!this.#mayAuth()) this.#refuseAuth(538, '5.7.11 Encryption is required to log in; use STARTTLS', done);
     else {
       this.#authEndMs = this.context.clock.monotonicMs() + SESSION_TIMES.authMs;
@@ -233,7 +237,8 @@ export class SmtpSession extends SmtpWire {
 
   async #logIn(username: string, password: string, done: () => void): Promise<void> {
     try {
-      this.#answerLogin(await this.context.credentials.verify(username, password, this.address));
+      const { credentials } = this.context.policy;
+      this.#answerLogin((await credentials?.verify(username, password, this.address)) ?? 'denied');
     } catch (error) {
       this.fail(error, 454, '4.7.0 Temporary authentication failure');
     }
@@ -260,18 +265,18 @@ export class SmtpSession extends SmtpWire {
   // ------------------------------------------------- MAIL, RCPT, DATA
 
   #mail(line: Buffer): void {
-    const { credentials, intake, settings } = this.context;
+    const { policy, settings } = this.context;
     if (this.#transaction !== null) {
       this.fault(503, '5.5.1 Sender already given; send RSET first');
       return;
     }
     if (this.#credential !== null) {
-      this.#credential = credentials.refresh(this.#credential);
+      this.#credential = policy.credentials?.refresh(this.#credential) ?? null;
       if (this.#credential === null) {
         this.dismiss('credential-withdrawn', '4.7.0 The credential was changed; log in again');
         return;
       }
-    } else if (!settings().trusted.contains(this.address)) {
+    } else if (!policy.admits(this.address)) {
       this.context.metrics.refused('not-logged-in');
       const first = this.#mayAuth() || this.secure || this.context.tls === 'none' ? '' : '; use STARTTLS first';
       this.fault(530, `5.7.0 Authentication required${first}`);
@@ -285,8 +290,7 @@ export class SmtpSession extends SmtpWire {
     const { maxMessageBytes } = settings();
     const refusal =
       (command.size !== null && command.size > maxMessageBytes ? this.#tooBig(maxMessageBytes) : null) ??
-      intake.ready() ??
-      intake.checkSender(this.#submitter(command.smtpUtf8), command.mailFrom);
+      policy.checkMail(this.#submitter(command.smtpUtf8), command.mailFrom);
     if (refusal !== null) {
       this.#refuse(refusal);
       return;
@@ -295,29 +299,58 @@ export class SmtpSession extends SmtpWire {
     this.send(250, '2.1.0 Ok');
   }
 
-  #rcpt(line: Buffer): void {
+  #rcpt(line: Buffer, done: () => void): void {
+    if (this.#isOutOfPlace('RCPT', line)) return done();
     const transaction = this.#transaction;
     if (transaction === null) {
       this.fault(503, '5.5.1 Send MAIL first');
-      return;
+      return done();
     }
     const command = parseRcptCommand(line, transaction.smtpUtf8);
     if (command.kind === 'refused') {
       this.#faultOf(command);
-      return;
+      return done();
     }
     const { recipient } = command;
     const { maxRecipients } = this.context.settings();
-    if (!transaction.addresses.has(recipient.address)) {
-      if (transaction.recipients.length >= maxRecipients) {
-        this.context.metrics.refused('too-many-recipients');
-        this.send(452, `4.5.3 Too many recipients: at most ${maxRecipients} a message`);
-        return;
-      }
-      transaction.addresses.add(recipient.address);
-      transaction.recipients.push(recipient);
+    if (transaction.addresses.has(recipient.address)) {
+      this.send(250, '2.1.5 Ok');
+      return done();
     }
+    if (transaction.recipients.length >= maxRecipients) {
+      this.context.metrics.refused('too-many-recipients');
+      this.send(452, `4.5.3 Too many recipients: at most ${maxRecipients} a message`);
+      return done();
+    }
+    const check = this.context.policy.checkRcpt(recipient.address);
+    if (check === null) {
+      this.#addRecipient(transaction, recipient);
+      done();
+    } else void this.#addChecked(transaction, recipient, check, done);
+  }
+
+  #addRecipient(transaction: Transaction, recipient: EnvelopeRecipient): void {
+    transaction.addresses.add(recipient.address);
+    transaction.recipients.push(recipient);
     this.send(250, '2.1.5 Ok');
+  }
+
+  async #addChecked(
+    transaction: Transaction,
+    recipient: EnvelopeRecipient,
+    check: Promise<Refusal | null>,
+    done: () => void,
+  ): Promise<void> {
+    try {
+      const refusal = await check;
+      if (refusal === null) this.#addRecipient(transaction, recipient);
+      // Whoever guesses addresses is sent away after some.
+      else if (refusal.code >= 500) this.#faultOf(refusal);
+      else this.#refuse(refusal);
+    } catch (error) {
+      this.fail(error);
+    }
+    done();
   }
 
   #data(line: Buffer): void {
@@ -352,7 +385,7 @@ export class SmtpSession extends SmtpWire {
   async #submit(receiving: Receiving): Promise<void> {
     const { context } = this;
     const content = receiving.collector.take();
-    let answer: Accepted | Refusal | null = null;
+    let answer: Receipt | Refusal | null = null;
     try {
       answer =
         this.#contentRefusal(receiving, context.settings().maxMessageBytes) ?? (await this.#accept(receiving, content));
@@ -373,7 +406,7 @@ export class SmtpSession extends SmtpWire {
         return;
       }
     } else if (answer !== null) {
-      this.send(250, `2.0.0 Ok: queued as ${answer.id}`);
+      this.send(250, `2.0.0 ${answer.text}`);
       this.progress();
     }
     if (context.draining()) this.sayShutdown();
@@ -383,10 +416,11 @@ export class SmtpSession extends SmtpWire {
     }
   }
 
-  #accept(receiving: Receiving, content: Uint8Array): Promise<Accepted | Refusal> {
+  #accept(receiving: Receiving, content: Uint8Array): Promise<Receipt | Refusal> {
     const { mailFrom, recipients, dsn, smtpUtf8, deliverBySeconds } = receiving.transaction;
     const envelope: Envelope = { mailFrom, recipients, dsn, smtpUtf8, deliverBySeconds };
-    return this.context.intake.accept({ submitter: this.#submitter(smtpUtf8), envelope, content });
+    const submitter = this.#submitter(smtpUtf8);
+    return this.context.policy.accept({ submitter, envelope, content, paysReport: null });
   }
 
   #submitter(smtpUtf8: boolean): Submitter {

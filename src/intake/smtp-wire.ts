@@ -14,13 +14,12 @@ import type { ListenerTls } from '../config/types.ts';
 import { errorText } from '../core/errors.ts';
 import type { Clock } from '../core/time.ts';
 import type { Log } from '../telemetry/log.ts';
-import type { CredentialCheck } from './credentials.ts';
 import type { BriefLog } from './smtp-brief-log.ts';
 import type { ConnectionLimits, Slot } from './smtp-limits.ts';
 import { SmtpParser } from './smtp-parser.ts';
+import type { SmtpPolicy } from './smtp-policy.ts';
 import type { SmtpSettings } from './smtp-settings.ts';
 import { createWatchdog, SESSION_TIMES, type Watchdog } from './smtp-watchdog.ts';
-import type { Intake } from './submission.ts';
 
 /** Why a client was refused at the door, sent away, or told that its mail is not taken: the label of a metric. */
 export const SMTP_REFUSED_REASONS = [
@@ -56,8 +55,7 @@ export interface SessionContext {
   readonly name: string;
   readonly tls: ListenerTls;
   readonly settings: () => SmtpSettings;
-  readonly credentials: CredentialCheck;
-  readonly intake: Intake;
+  readonly policy: SmtpPolicy;
   readonly limits: ConnectionLimits;
   readonly clock: Clock;
   readonly log: Log;

@@ -23,6 +23,11 @@ export interface Submission {
   readonly envelope: Envelope;
   /** As received, dots unstuffed. */
   readonly content: Uint8Array;
+  /**
+   * Not null: the relay's own report (RFC 3464) with that number: no credential, null sender, From is the relay's own; sender
+   * rules, tag rules, suppression and throttle do not apply, and no report is owed for it. Null for all other mail.
+   */
+  readonly paysReport: number | null;
 }
 
 export type Accepted =

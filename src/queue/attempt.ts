@@ -1,115 +1,179 @@
 /**
  * One attempt: from a lease to a settled delivery.
  *
- * The deadline is checked before anything is sent, and an attempt that has not written its final dot when the deadline
- * comes is broken off. The result is recorded however long that takes, while the relay runs: a store that cannot write is
+ * It begins on the lease's route. Where that route itself is at fault and the final dot was not written, it goes on over the
+ * next route of the rule at once; each try is recorded. It ends when a route gives an answer about the message, or none is
+ * left.
+ *
+ * The deadline is checked before anything is sent, and a try that has not written its final dot when the deadline comes is
+ * broken off; while other routes are left, already when its share of the time is used up. A newer message that replaces this
+ * one breaks it off too. The result is recorded however long that takes, while the relay runs: a store that cannot write is
  * asked again until it can, because a result that is forgotten becomes a second copy. A relay that stops asks for some
  * seconds more. After a crash the store takes the lease for `uncertain`.
  */
-import type { RetryConfig } from '../config/types.ts';
 import { RelayError } from '../core/errors.ts';
 import type { MessageId } from '../core/ids.ts';
 import type { AttemptFacts, Outcome } from '../core/outcome.ts';
 import { type Clock, sleep } from '../core/time.ts';
-import type { Transport } from '../delivery/transport.ts';
+import type { DeliveryRequest } from '../delivery/transport.ts';
 import { strikeEchoes } from '../mail/echo.ts';
-import type { Lease, QueueStore, Settlement } from '../store/store.ts';
+import type { Lease, QueueStore, Settlement, Try } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
-import { settlementOf } from './settlement.ts';
+import type { Journey } from './journey.ts';
+import type { Lane } from './lane.ts';
+import { mayMoveOn } from './route-fault.ts';
+import { type SettlementRules, settlementOf } from './settlement.ts';
 
 const STORE_RETRY_MS = 1000;
 /** Tries that a stopping relay still makes: ten seconds. */
 const RETRIES_WHILE_STOPPING = 10;
+/** A try gets at least this much of what is left, however many routes are to come. */
+const LEAST_SHARE_MS = 1000;
 
 export interface AttemptDeps {
   readonly store: Pick<QueueStore, 'settle' | 'release' | 'content'>;
   readonly cachedContent: (id: MessageId) => Uint8Array | null;
   readonly clock: Clock;
   readonly log: Log;
-  readonly retry: () => RetryConfig;
-  readonly onSettled: (lease: Lease, outcome: Outcome) => void;
+  readonly rules: () => SettlementRules;
+  /** Told of each try when it has ended; `startedMs` is monotonic. */
+  readonly onTried: (lane: Lane, outcome: Outcome, startedMs: number) => void;
 }
 
-export interface AttemptTarget {
-  readonly transport: Transport;
-  /** The route is a sandbox. */
-  readonly captures: boolean;
-  /** Whatever goes over it is under TLS with a verified certificate, or does not leave the machine. */
-  readonly isProtected: boolean;
+/** Aborted from outside. */
+export interface AttemptSignals {
+  /** The relay drains: a try before its final dot is given back unrecorded. */
+  readonly stopping: AbortSignal;
+  /** A newer message takes this one's place: it is broken off unless its final dot is out. */
+  readonly superseded: AbortSignal;
 }
 
-/** How the attempt ended for the scheduler: when the delivery is due again, or null when it is not. */
-export interface AttemptEnd {
-  readonly dueAt: number | null;
-}
+/** How the attempt ended for the scheduler: when and where the delivery is due again, or null when it is not. */
+export type AttemptEnd = { readonly dueAt: number; readonly route: string } | null;
 
 /**
- * Runs one attempt to its recorded end. `stopping` aborts when the relay drains: an attempt before its final dot is then
- * given back unrecorded. Rejects only for bugs, or when the store stays out of reach while the relay stops.
+ * Runs one attempt to its recorded end. Rejects only for bugs, or when the store stays out of reach while the relay stops.
  */
 export async function runAttempt(
   deps: AttemptDeps,
   lease: Lease,
-  target: AttemptTarget,
-  stopping: AbortSignal,
+  journey: Journey,
+  signals: AttemptSignals,
 ): Promise<AttemptEnd> {
   const { store, clock, log } = deps;
+  const { stopping } = signals;
   const content = deps.cachedContent(lease.messageId) ?? (await untilStored(() => store.content(lease.messageId)));
-  const startedAt = clock.now();
+  const begunAt = clock.now();
+  const queueMs = Math.max(0, Math.round(begunAt - lease.dueAt));
+  const tries: Try[] = [];
   if (content === null) {
-    const outcome: Outcome = { kind: 'deferred', cause: 'local', ...nothingSent('the stored content is missing') };
-    return record(outcome, { state: 'quarantined', reason: outcome.response });
+    const text = 'the stored content is missing';
+    note(begunAt, { kind: 'deferred', cause: 'local', ...nothingSent(text) });
+    return record({ state: 'quarantined', reason: text });
   }
-  if (startedAt >= lease.deadline) {
-    const outcome: Outcome = {
-      kind: 'deferred',
-      cause: 'local',
-      ...nothingSent('the deadline passed before the attempt'),
+  const request: DeliveryRequest = {
+    ...lease,
+    deliverBy: lease.deadlineSource === 'give-up' ? null : lease.deadline,
+    content,
+  };
+
+  for (;;) {
+    const lane = journey.lane();
+    const startedAt = clock.now();
+    const outcome = await tryOver(lane, request, content, startedAt);
+    const left = lease.deadline - clock.now();
+    if (stopping.aborted && outcome.kind === 'deferred' && outcome.cause === 'local' && left > 0) {
+      if (tries.length === 0) {
+        await untilStored(() => store.release(lease, lease.dueAt));
+        return null;
+      }
+      return record(waiting(journey.retryOn(false)));
+    }
+    note(startedAt, outcome);
+    if (left > 0 && !signals.superseded.aborted && mayMoveOn(outcome)) {
+      const move = journey.moveOn();
+      if (move === 'moved') continue;
+      if (move === 'no-room') return record(waiting(journey.waitingRoom()));
+    }
+    const now = clock.now();
+    const retryOn = journey.retryOn(outcome.stage === 'dot');
+    const end = {
+      outcome,
+      tries: tries.length,
+      captures: lane.target.captures,
+      retryOn: { route: retryOn.name, byDestination: retryOn.byDestination },
     };
-    return record(outcome, { state: 'expired', reason: outcome.response });
-  }
-  if (lease.requireTls && !target.isProtected) {
-    const text = `the message requires verified TLS, and route ${lease.route} has none`;
-    return settle({ kind: 'deferred', cause: 'tls', ...nothingSent(text) });
+    return record(settlementOf(lease, end, deps.rules(), now));
   }
 
-  // At the deadline the attempt is broken off, unless its final dot is out.
-  const breakOff = new AbortController();
-  const onStop = (): void => breakOff.abort();
-  if (stopping.aborted) breakOff.abort();
-  stopping.addEventListener('abort', onStop, { once: true });
-  const cancelDeadline = clock.after(lease.deadline - startedAt, () => breakOff.abort());
-  let result: Outcome;
-  try {
-    const outcome = await target.transport.deliver({ ...lease, content }, breakOff.signal);
-    result = { ...outcome, response: strikeEchoes(outcome.response, content) };
-  } finally {
-    cancelDeadline();
-    stopping.removeEventListener('abort', onStop);
+  /** One try, from its beginning to its outcome. */
+  async function tryOver(lane: Lane, what: DeliveryRequest, bytes: Uint8Array, startedAt: number): Promise<Outcome> {
+    const left = lease.deadline - startedAt;
+    if (left <= 0) {
+      return { kind: 'deferred', cause: 'local', ...nothingSent('the deadline passed before the attempt') };
+    }
+    if (lease.requireTls && !lane.target.isProtected) {
+      const text = `the message requires verified TLS, and route ${lane.name} has none`;
+      return { kind: 'deferred', cause: 'tls', ...nothingSent(text) };
+    }
+    const others = journey.alternatives();
+    const shareMs = Math.min(left, Math.max(LEAST_SHARE_MS, left / (others + 1)));
+    const breakOff = new AbortController();
+    let shareUsedUp = false;
+    const cancelShare = clock.after(shareMs, () => {
+      shareUsedUp = true;
+      breakOff.abort();
+    });
+    const onAbort = (): void => breakOff.abort();
+    const outside = [signals.stopping, signals.superseded];
+    for (const signal of outside) {
+      if (signal.aborted) breakOff.abort();
+      signal.addEventListener('abort', onAbort, { once: true });
+    }
+    const startedMs = clock.monotonicMs();
+    let outcome: Outcome;
+    try {
+      outcome = await lane.target.transport.deliver(what, breakOff.signal);
+    } finally {
+      cancelShare();
+      for (const signal of outside) signal.removeEventListener('abort', onAbort);
+    }
+    // The route had its share of the time and did not come to a result: that is the route's fault, and another may.
+    if (shareUsedUp && others > 0 && outcome.kind === 'deferred' && outcome.cause === 'local') {
+      outcome = {
+        ...outcome,
+        cause: 'route',
+        response: `no result within ${Math.round(shareMs)} ms, its share of the time left`,
+      };
+    }
+    deps.onTried(lane, outcome, startedMs);
+    return { ...outcome, response: strikeEchoes(outcome.response, bytes) };
   }
 
-  if (stopping.aborted && result.kind === 'deferred' && result.cause === 'local' && clock.now() < lease.deadline) {
-    await untilStored(() => store.release(lease, lease.dueAt));
-    return { dueAt: null };
-  }
-  const queueMs = Math.max(0, Math.round(startedAt - lease.dueAt));
-  return settle({ ...result, timings: { queue: queueMs, ...result.timings } });
-
-  function settle(outcome: Outcome): Promise<AttemptEnd> {
-    return record(outcome, settlementOf(lease, outcome, deps.retry(), target.captures, clock.now()));
+  function note(startedAt: number, outcome: Outcome): void {
+    const waited = tries.length === 0 ? { queue: queueMs } : {};
+    tries.push({
+      route: journey.lane().name,
+      startedAt,
+      outcome: { ...outcome, timings: { ...waited, ...outcome.timings } },
+    });
   }
 
-  async function record(outcome: Outcome, settlement: Settlement): Promise<AttemptEnd> {
-    const answer = await untilStored(() => store.settle(lease, outcome, settlement, clock.now()));
+  /** Stands in line again at once. */
+  function waiting(lane: Lane): Settlement {
+    return { state: 'deferred', dueAt: clock.now(), route: lane.name, byDestination: lane.byDestination };
+  }
+
+  async function record(settlement: Settlement): Promise<AttemptEnd> {
+    const answer = await untilStored(() => store.settle(lease, tries, settlement, clock.now()));
     if (answer === 'lost') {
       log.warn(
         { event: 'lease.lost', message: lease.messageId, delivery: lease.deliveryId },
         'lease lost: not recorded',
       );
-      return { dueAt: null };
+      return null;
     }
-    deps.onSettled(lease, outcome);
-    return { dueAt: settlement.state === 'deferred' ? settlement.dueAt : null };
+    return answer === 'settled' && settlement.state === 'deferred' ? settlement : null;
   }
 
   async function untilStored<T>(ask: () => Promise<T>): Promise<T> {

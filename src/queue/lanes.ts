@@ -1,68 +1,74 @@
 /**
- * The lanes of the scheduler: per route its transport, its slots, and the earliest moment at which something may be due.
+ * The routes of the scheduler by name.
  *
- * A change of config replaces the set. A lane whose transport stays keeps its slots and its rate; one that goes out of use is
- * retired, and its transport is handed back when the last attempt on it has ended.
+ * A change of config replaces the set. A lane whose transport stays keeps its slots, its rate and its breaker; one that goes
+ * out of use is retired, and its transport is handed back when the last attempt on it has ended.
  */
 import type { Clock } from '../core/time.ts';
 import type { Transport } from '../delivery/transport.ts';
-import type { AttemptTarget } from './attempt.ts';
-import { createSlots, type Slots } from './slots.ts';
-
-export interface Lane extends AttemptTarget {
-  readonly slots: Slots;
-  /** Nothing on this route is due before this; `Infinity`: nothing waits as far as is known. */
-  mayBeDueAt: number;
-  /** The store was asked for deliveries to fill the free slots, and has not answered yet. */
-  claiming: boolean;
-  /** Out of use since a change of config. */
-  retired: boolean;
-}
+import type { DestinationRoom, UsableRoute } from '../store/store.ts';
+import { Lane, type LaneTarget, type Passenger } from './lane.ts';
 
 export interface Lanes {
   /** By route. */
   all(): ReadonlyMap<string, Lane>;
   get(route: string): Lane | undefined;
   /** Takes `targets` for the lanes from now on. */
-  replace(targets: ReadonlyMap<string, AttemptTarget>): void;
+  replace(targets: ReadonlyMap<string, LaneTarget>): void;
   /** An attempt ended, or never began: its slot is free again. */
-  giveSlot(lane: Lane): void;
+  giveSlot(lane: Lane, passenger: Passenger): void;
+  /** Where mail may be tried now: all but those whose breaker is open. */
+  usable(): readonly UsableRoute[];
+  /** The state of destinations by route, where they are limited. */
+  destinations(): ReadonlyMap<string, DestinationRoom>;
 }
 
-/** Lanes for `targets`; `onRetired` is told of each transport that is out of use and quiet. */
+/** Lanes for `targets`; `down`: routes whose breaker begins open; `onRetired` is told of each transport out of use and quiet. */
 export function createLanes(
-  targets: ReadonlyMap<string, AttemptTarget>,
+  targets: ReadonlyMap<string, LaneTarget>,
+  down: ReadonlySet<string>,
   clock: Clock,
   onRetired: (transport: Transport) => void,
 ): Lanes {
   let lanes = new Map<string, Lane>();
   const retireWhenQuiet = (lane: Lane): void => {
-    if (lane.retired && lane.slots.busy() === 0) onRetired(lane.transport);
+    if (lane.retired && lane.busy() === 0) onRetired(lane.target.transport);
   };
-  const made: Lanes = {
+  const fill = (next: ReadonlyMap<string, LaneTarget>, isDown: (route: string) => boolean): void => {
+    const before = lanes;
+    lanes = new Map();
+    for (const [route, target] of next) {
+      const old = before.get(route);
+      const kept = old?.target.transport === target.transport;
+      lanes.set(route, kept ? old : new Lane(route, target, clock, isDown(route)));
+    }
+    const used = new Set(lanes.values());
+    for (const lane of before.values()) {
+      if (used.has(lane)) continue;
+      lane.retired = true;
+      retireWhenQuiet(lane);
+    }
+  };
+  fill(targets, (route) => down.has(route));
+  return {
     all: () => lanes,
     get: (route) => lanes.get(route),
-    replace(next) {
-      const before = lanes;
-      lanes = new Map();
-      for (const [route, target] of next) {
-        const old = before.get(route);
-        const slots = createSlots(target.transport.capacity, target.transport.rate, clock);
-        const fresh = { ...target, slots, mayBeDueAt: 0, claiming: false, retired: false };
-        lanes.set(route, old?.transport === target.transport ? old : fresh);
-      }
-      const used = new Set(lanes.values());
-      for (const lane of before.values()) {
-        if (used.has(lane)) continue;
-        lane.retired = true;
-        retireWhenQuiet(lane);
-      }
-    },
-    giveSlot(lane) {
-      lane.slots.give();
+    replace: (next) => fill(next, () => false),
+    giveSlot(lane, passenger) {
+      lane.give(passenger);
       retireWhenQuiet(lane);
     },
+    usable: () =>
+      [...lanes.values()]
+        .filter((lane) => lane.usable())
+        .map((lane) => ({ name: lane.name, byDestination: lane.byDestination })),
+    destinations() {
+      const found = new Map<string, DestinationRoom>();
+      for (const lane of lanes.values()) {
+        const destinations = lane.destinations();
+        if (destinations !== null) found.set(lane.name, destinations);
+      }
+      return found;
+    },
   };
-  made.replace(targets);
-  return made;
 }

@@ -2,80 +2,122 @@
  * The scheduler: leases what is due, as far as routes have room, and runs the attempts.
  *
  * It sleeps until something can happen: an acceptance wakes its route at once, a finished attempt frees a slot, a timer
- * fires at the next due time, deadline or lease end. It never polls. What is due lives in the store; here stands only, per
- * route, the earliest moment at which something may be due.
+ * fires at the next due time, deadline, delay, probe or lease end. It never polls. What is due lives in the store; here
+ * stands only, per route and lane, the earliest moment at which something may be due.
  *
- * Lanes: the store hands out critical before normal before bulk, and the scheduler leases no more than can start now, so a
- * critical message is never behind a bulk message that merely waits in memory.
+ * Lanes: the store hands out critical before normal before bulk, the scheduler leases no more than can start now, and part of
+ * each route (and of each recipient domain, where that is limited) is kept free for the more urgent lanes. So a critical
+ * message is never behind a bulk message, neither in memory nor on the wire.
  *
  * After a crash nothing is lost: leases of the dead process are taken back at start, as `uncertain` attempts.
  */
-import type { RetryConfig } from '../config/types.ts';
 import { errorText, RelayError } from '../core/errors.ts';
-import type { MessageId } from '../core/ids.ts';
+import type { DeliveryId, MessageId } from '../core/ids.ts';
 import type { Outcome } from '../core/outcome.ts';
+import type { Priority } from '../core/message.ts';
+import type { EnvelopeAddress } from '../core/address.ts';
 import type { CancelTimer, Clock } from '../core/time.ts';
 import type { Transport } from '../delivery/transport.ts';
-import type { HeadStart, Lease, QueueStore } from '../store/store.ts';
+import type { DestinationRoom, HeadStart, LaneRoom, Lease, QueueStore } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
-import { type AttemptDeps, type AttemptTarget, runAttempt } from './attempt.ts';
-import { createLanes, type Lane } from './lanes.ts';
+import { type AttemptDeps, runAttempt } from './attempt.ts';
+import { createJourney, passengerOf } from './journey.ts';
+import type { Lane, LaneTarget } from './lane.ts';
+import { createLanes } from './lanes.ts';
+import { createRouteWatch } from './route-watch.ts';
+import type { SettlementRules } from './settlement.ts';
 
 export const LEASE_MS = 300_000;
 const RENEW_EVERY_MS = LEASE_MS / 3;
 export const CRASH_LIMIT = 3;
-const EXPIRE_BATCH = 500;
+/** Deliveries that one call expires, or tells the delay of. */
+const PIECE = 500;
 /** How soon after a change the store is asked anew for the next due time; many changes in that span cost one question. */
 const REFRESH_MS = 50;
 /** After a store failure: how long until the next try. */
 const STORE_PAUSE_MS = 1000;
+const NEVER = Number.POSITIVE_INFINITY;
 
 export interface SchedulerDeps {
   readonly store: QueueStore;
   readonly clock: Clock;
   readonly log: Log;
-  readonly retry: () => RetryConfig;
+  readonly rules: () => SettlementRules;
   readonly cachedContent: (id: MessageId) => Uint8Array | null;
-  readonly onSettled: (lease: Lease, outcome: Outcome) => void;
+  /** Each try over a route has ended. */
+  readonly onTried: (route: string, outcome: Outcome) => void;
   /** A transport that `setLanes` took out of use has nothing under way any more: it can be stopped. */
   readonly onRetired: (transport: Transport) => void;
+}
+
+/** A delivery that was accepted, as far as the scheduler needs to know it. */
+export interface Arrival {
+  readonly route: string;
+  readonly priority: Priority;
+  readonly recipient: EnvelopeAddress;
+}
+
+/** Moments at which something is to be done about a message, whatever else happens; epoch milliseconds. */
+export interface Moments {
+  readonly deadline: number;
+  /** When it counts as delayed; null: never. */
+  readonly delayAt: number | null;
 }
 
 export interface Scheduler {
   /** Takes back the leases of a dead predecessor and begins. */
   start(): Promise<void>;
-  /** Something on `route` may be due at `dueAt` (epoch milliseconds), with that deadline. */
-  wake(route: string, dueAt: number, deadline: number): void;
-  /** A head start on `route`, or null when other mail is due there or it has no room: then `wake` puts it in line. */
-  headStart(route: string): HeadStart | null;
+  /** A delivery waits on its route, due at once. */
+  wake(arrival: Arrival): void;
+  /** A message was accepted that has these moments. */
+  watch(moments: Moments): void;
+  /** A head start for a delivery, or null when other mail is due there or it has no room: then `wake` puts it in line. */
+  headStart(arrival: Arrival): HeadStart | null;
+  /** The first route of `via` where mail may be tried now; the first of all when there is none. */
+  chooseRoute(via: readonly string[]): string;
+  /** Newer messages take the place of these deliveries: their attempts are broken off unless their final dot is out. */
+  interrupt(deliveries: readonly DeliveryId[]): void;
   /** Anything may have changed: asks the store. */
   wakeAll(): void;
   /** Replaces the lanes; attempts under way finish on the old ones, and what waits moves to routes that there are. */
-  setLanes(targets: ReadonlyMap<string, AttemptTarget>): void;
+  setLanes(targets: ReadonlyMap<string, LaneTarget>): void;
   /** Deliveries under way. */
   busy(): number;
-  /** Whether a delivery on `route` could start now. */
-  hasRoom(route: string): boolean;
+  /** How many deliveries of each lane could start on `route` now. */
+  room(route: string): LaneRoom;
+  /** What is in work at destinations, by route where they are limited. */
+  destinations(): ReadonlyMap<string, DestinationRoom>;
   /** Starts nothing new, breaks off attempts before their final dot, waits for the others. */
   stop(): Promise<void>;
 }
 
-/** Makes a scheduler over the routes in `targets`. */
-export function createScheduler(deps: SchedulerDeps, targets: ReadonlyMap<string, AttemptTarget>): Scheduler {
+interface UnderWay {
+  leaseUntil: number;
+  readonly superseded: AbortController;
+}
+
+/** Makes a scheduler over the routes in `targets`; `down`: routes that were down when the relay stopped. */
+export function createScheduler(
+  deps: SchedulerDeps,
+  targets: ReadonlyMap<string, LaneTarget>,
+  down: ReadonlySet<string> = new Set(),
+): Scheduler {
   const { store, clock, log } = deps;
   const stopping = new AbortController();
   const attempts = new Set<Promise<void>>();
-  const underLease = new Map<Lease, number>();
-  const lanes = createLanes(targets, clock, deps.onRetired);
-  let nextDeadline = Number.POSITIVE_INFINITY;
-  let nextLeaseEnd = Number.POSITIVE_INFINITY;
+  const underWay = new Map<Lease, UnderWay>();
+  const lanes = createLanes(targets, down, clock, deps.onRetired);
+  const routes = createRouteWatch({ store, clock, log, stopping: stopping.signal, onChange: onRouteChange });
+  let nextDeadline = NEVER;
+  let nextDelay = NEVER;
+  let nextLeaseEnd = NEVER;
   let working = false;
   let workAgain = false;
   let refreshWanted = false;
-  /** Something may stand on a route that has no lane: moved before the next look at what is due. */
+  /** Something may stand on a route where it should not: moved before the next look at what is due. */
   let rerouteWanted = false;
   let cancelTimer: CancelTimer | null = null;
-  let timerAt = Number.POSITIVE_INFINITY;
+  let timerAt = NEVER;
   let cancelRefresh: CancelTimer | null = null;
   /** Monotonic milliseconds. */
   let pausedUntil = 0;
@@ -86,8 +128,11 @@ export function createScheduler(deps: SchedulerDeps, targets: ReadonlyMap<string
     cachedContent: deps.cachedContent,
     clock,
     log,
-    retry: deps.retry,
-    onSettled: deps.onSettled,
+    rules: deps.rules,
+    onTried(lane, outcome, startedMs) {
+      routes.tried(lane, outcome, startedMs);
+      deps.onTried(lane.name, outcome);
+    },
   };
 
   return {
@@ -98,27 +143,33 @@ export function createScheduler(deps: SchedulerDeps, targets: ReadonlyMap<string
       refreshWanted = true;
       work();
     },
-    wake(route, dueAt, deadline) {
-      wakeRoute(route, dueAt);
-      if (deadline < nextDeadline) nextDeadline = deadline;
+    wake(arrival) {
+      markDue(arrival.route, arrival.priority, clock.now());
       work();
     },
-    headStart(route) {
-      const lane = lanes.get(route);
-      if (lane === undefined || stopping.signal.aborted) return null;
-      if (lane.claiming || lane.mayBeDueAt <= clock.now() || lane.slots.free() === 0) return null;
-      lane.slots.take();
+    watch(moments) {
+      watchFor(moments);
+      if (!working && !stopping.signal.aborted) armTimer();
+    },
+    headStart(arrival) {
+      const lane = lanes.get(arrival.route);
+      const passenger = passengerOf(arrival);
+      if (lane === undefined || stopping.signal.aborted || lane.claiming) return null;
+      if (lane.hasDueBefore(arrival.priority, clock.now()) || !lane.hasRoomFor(passenger)) return null;
+      lane.take(passenger);
       return {
         leaseMs: LEASE_MS,
-        begin(lease) {
-          if (lease.deadline < nextDeadline) nextDeadline = lease.deadline;
-          run(lease, lane);
-        },
+        begin: (lease) => run(lease, lane),
         cancel() {
-          lanes.giveSlot(lane);
+          lanes.giveSlot(lane, passenger);
           work();
         },
       };
+    },
+    chooseRoute: (via) => via.find((route) => lanes.get(route)?.usable() === true) ?? via[0] ?? '',
+    interrupt(deliveries) {
+      const ids = new Set(deliveries);
+      for (const [lease, { superseded }] of underWay) if (ids.has(lease.deliveryId)) superseded.abort();
     },
     wakeAll() {
       refreshWanted = true;
@@ -127,11 +178,11 @@ export function createScheduler(deps: SchedulerDeps, targets: ReadonlyMap<string
     setLanes(next) {
       lanes.replace(next);
       rerouteWanted = true;
-      refreshWanted = true;
       work();
     },
-    busy: () => underLease.size,
-    hasRoom: (route) => (lanes.get(route)?.slots.free() ?? 0) > 0,
+    busy: () => underWay.size,
+    room: (route) => lanes.get(route)?.room() ?? [0, 0, 0],
+    destinations: lanes.destinations,
     async stop() {
       stopping.abort();
       cancelTimer?.();
@@ -142,8 +193,15 @@ export function createScheduler(deps: SchedulerDeps, targets: ReadonlyMap<string
         });
       }
       while (attempts.size > 0) await Promise.allSettled(attempts);
+      await routes.stop();
     },
   };
+
+  /** A breaker opened or closed, or lets one message through: what waits may move, what was held back may start. */
+  function onRouteChange(): void {
+    rerouteWanted = true;
+    work();
+  }
 
   /** Runs one round, and another as long as one was asked for meanwhile. Never two at a time. */
   function work(): void {
@@ -171,41 +229,37 @@ export function createScheduler(deps: SchedulerDeps, targets: ReadonlyMap<string
 
   async function round(): Promise<void> {
     if (clock.monotonicMs() < pausedUntil) return;
+    for (const lane of lanes.all().values()) routes.probeWhenDue(lane);
     if (rerouteWanted) await reroute();
     if (refreshWanted) await refresh();
     await keepLeases();
     if (clock.now() >= nextDeadline) await expire();
+    if (clock.now() >= nextDelay) await tellDelays();
+    await claim();
+  }
+
+  async function claim(): Promise<void> {
     const now = clock.now();
-    const requests: { readonly route: string; readonly limit: number }[] = [];
-    for (const [route, lane] of lanes.all()) {
-      const limit = lane.slots.free();
-      if (lane.mayBeDueAt <= now && limit > 0) requests.push({ route, limit });
-    }
-    if (requests.length === 0) return;
-    // Whatever becomes due while the store answers sets the mark again.
-    const asked = requests.flatMap(({ route }) => lanes.get(route) ?? []);
-    for (const lane of asked) {
-      lane.mayBeDueAt = Number.POSITIVE_INFINITY;
-      lane.claiming = true;
-    }
+    const asked = [...lanes.all().values()].flatMap((lane) => {
+      const request = lane.ask(now);
+      return request === null ? [] : [{ lane, request }];
+    });
+    if (asked.length === 0) return;
     let leases: readonly Lease[];
     try {
-      leases = await store.claim(requests, now, LEASE_MS);
+      leases = await store.claim(
+        asked.map(({ request }) => request),
+        now,
+        LEASE_MS,
+      );
     } catch (error) {
-      for (const lane of asked) lane.mayBeDueAt = now;
+      for (const { lane, request } of asked) lane.answered(request, null, now);
       throw error;
-    } finally {
-      for (const lane of asked) lane.claiming = false;
     }
-    const claimed = new Map<string, number>();
-    for (const lease of leases) {
-      claimed.set(lease.route, (claimed.get(lease.route) ?? 0) + 1);
-      begin(lease);
+    for (const { lane, request } of asked) {
+      lane.answered(request, leases.filter(({ route }) => route === request.route).length, now);
     }
-    for (const { route, limit } of requests) {
-      // A full answer: more may be due at once. A short one: nothing is due now, later ones are asked for.
-      if ((claimed.get(route) ?? 0) >= limit) wakeRoute(route, now);
-    }
+    for (const lease of leases) begin(lease);
     scheduleRefresh();
   }
 
@@ -219,17 +273,20 @@ export function createScheduler(deps: SchedulerDeps, targets: ReadonlyMap<string
         .finally(() => work());
       return;
     }
-    lane.slots.take();
+    lane.take(passengerOf(lease));
     run(lease, lane);
   }
 
   /** Runs the attempt in a slot that was taken for it. */
   function run(lease: Lease, lane: Lane): void {
-    underLease.set(lease, lease.leaseUntil);
+    const superseded = new AbortController();
+    underWay.set(lease, { leaseUntil: lease.leaseUntil, superseded });
     if (lease.leaseUntil < nextLeaseEnd) nextLeaseEnd = lease.leaseUntil;
-    const attempt = runAttempt(attemptDeps, lease, lane, stopping.signal)
+    const journey = createJourney(lanes, lane, lease);
+    const signals = { stopping: stopping.signal, superseded: superseded.signal };
+    const attempt = runAttempt(attemptDeps, lease, journey, signals)
       .then((end) => {
-        if (end.dueAt !== null) wakeRoute(lease.route, end.dueAt);
+        if (end !== null) markDue(end.route, lease.priority, end.dueAt);
       })
       .catch((error: unknown) => {
         // A bug, or the store out of reach at the end: the lease runs out and the attempt counts as uncertain.
@@ -241,10 +298,10 @@ export function createScheduler(deps: SchedulerDeps, targets: ReadonlyMap<string
       })
       .finally(() => {
         attempts.delete(attempt);
-        underLease.delete(lease);
+        underWay.delete(lease);
         // Only one delivery with a crash behind it runs at a time: another may have waited for this one.
         if (lease.crashes > 0) refreshWanted = true;
-        lanes.giveSlot(lane);
+        journey.end();
         work();
       });
     attempts.add(attempt);
@@ -253,16 +310,16 @@ export function createScheduler(deps: SchedulerDeps, targets: ReadonlyMap<string
   /** Renews leases of long attempts first, then takes back those that ran out: never one that is still worked on. */
   async function keepLeases(): Promise<void> {
     const now = clock.now();
-    const old = [...underLease].filter(([, until]) => until - now <= LEASE_MS - RENEW_EVERY_MS);
+    const old = [...underWay].filter(([, { leaseUntil }]) => leaseUntil - now <= LEASE_MS - RENEW_EVERY_MS);
     // A renewal that fails ends the round here: nothing is taken back while leases that stand cannot be told from dead ones.
     await Promise.all(
-      old.map(async ([lease]) => {
+      old.map(async ([lease, state]) => {
         const answer = await store.renew(lease, now + LEASE_MS);
-        if (answer === 'kept' && underLease.has(lease)) underLease.set(lease, now + LEASE_MS);
+        if (answer === 'kept') state.leaseUntil = now + LEASE_MS;
       }),
     );
     if (now < nextLeaseEnd) return;
-    nextLeaseEnd = Number.POSITIVE_INFINITY;
+    nextLeaseEnd = NEVER;
     let reclaimed: number;
     try {
       reclaimed = await store.reclaimExpired(now, CRASH_LIMIT);
@@ -275,19 +332,22 @@ export function createScheduler(deps: SchedulerDeps, targets: ReadonlyMap<string
   }
 
   async function expire(): Promise<void> {
-    let expired: number;
-    do {
-      expired = await store.expireDue(clock.now(), EXPIRE_BATCH);
-    } while (expired === EXPIRE_BATCH);
-    nextDeadline = Number.POSITIVE_INFINITY;
+    while ((await store.expireDue(clock.now(), PIECE)) === PIECE);
+    nextDeadline = NEVER;
     await refresh();
   }
 
-  /** Moves what stands on routes without a lane to one of its own that has one. */
+  async function tellDelays(): Promise<void> {
+    while ((await store.markDelayed(clock.now(), PIECE)) === PIECE);
+    nextDelay = NEVER;
+    await refresh();
+  }
+
+  /** Moves what stands on routes where it cannot be tried to one of its own where it can. */
   async function reroute(): Promise<void> {
     rerouteWanted = false;
     try {
-      await store.reroute([...lanes.all().keys()]);
+      await store.reroute(lanes.usable());
     } catch (error) {
       rerouteWanted = true;
       throw error;
@@ -300,15 +360,16 @@ export function createScheduler(deps: SchedulerDeps, targets: ReadonlyMap<string
     refreshWanted = false;
     let due: Awaited<ReturnType<QueueStore['nextDue']>>;
     try {
-      due = await store.nextDue();
+      due = await store.nextDue(lanes.destinations());
     } catch (error) {
       refreshWanted = true;
       throw error;
     }
     // A route without a lane is left alone here: what could be moved was moved, the rest waits for a config that has it.
-    for (const [route, at] of due.routes) if (lanes.get(route) !== undefined) wakeRoute(route, at);
-    if (due.nextDeadline !== null) nextDeadline = Math.min(nextDeadline, due.nextDeadline);
-    if (due.nextLeaseEnd !== null) nextLeaseEnd = Math.min(nextLeaseEnd, due.nextLeaseEnd);
+    for (const [route, times] of due.routes) lanes.get(route)?.learn(times);
+    nextDeadline = Math.min(nextDeadline, due.nextDeadline ?? NEVER);
+    nextDelay = Math.min(nextDelay, due.nextDelay ?? NEVER);
+    nextLeaseEnd = Math.min(nextLeaseEnd, due.nextLeaseEnd ?? NEVER);
   }
 
   function scheduleRefresh(): void {
@@ -320,27 +381,29 @@ export function createScheduler(deps: SchedulerDeps, targets: ReadonlyMap<string
     });
   }
 
-  function wakeRoute(route: string, at: number): void {
+  function markDue(route: string, priority: Priority, at: number): void {
     const lane = lanes.get(route);
     if (lane === undefined) rerouteWanted = true;
-    else if (at < lane.mayBeDueAt) lane.mayBeDueAt = at;
+    else lane.mayBeDue(priority, at);
+  }
+
+  function watchFor({ deadline, delayAt }: Moments): void {
+    nextDeadline = Math.min(nextDeadline, deadline);
+    nextDelay = Math.min(nextDelay, delayAt ?? NEVER);
   }
 
   function armTimer(): void {
     const now = clock.now();
-    let at = Math.min(nextDeadline, nextLeaseEnd);
-    for (const lane of lanes.all().values()) {
-      if (lane.slots.free() > 0) at = Math.min(at, lane.mayBeDueAt);
-      else if (lane.mayBeDueAt < Number.POSITIVE_INFINITY) at = Math.min(at, now + (lane.slots.waitMs() ?? Infinity));
-    }
-    for (const until of underLease.values()) at = Math.min(at, until - LEASE_MS + RENEW_EVERY_MS);
+    let at = Math.min(nextDeadline, nextDelay, nextLeaseEnd);
+    for (const lane of lanes.all().values()) at = Math.min(at, lane.wakeAt(now));
+    for (const { leaseUntil } of underWay.values()) at = Math.min(at, leaseUntil - LEASE_MS + RENEW_EVERY_MS);
     if (refreshWanted || rerouteWanted) at = Math.min(at, now);
     at = Math.max(at, now + Math.max(0, pausedUntil - clock.monotonicMs()));
     if (at === timerAt && cancelTimer !== null) return;
     cancelTimer?.();
     cancelTimer = null;
     timerAt = at;
-    if (at === Number.POSITIVE_INFINITY) return;
+    if (at === NEVER) return;
     cancelTimer = clock.after(at - now, () => {
       cancelTimer = null;
       work();

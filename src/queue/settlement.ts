@@ -2,7 +2,7 @@
  * What an attempt's outcome means for its delivery. Pure.
  *
  *   delivered             -> delivered
- *   rejected              -> bounced
+ *   rejected              -> bounced, and suppressed for a time when the address itself is at fault
  *   deferred, uncertain   -> deferred until the next step of the ladder, or expired when the deadline has passed
  *
  * An uncertain outcome is retried with the same bytes and Message-ID: better one copy too many than a reset that never came.
@@ -10,30 +10,50 @@
 import type { RetryConfig } from '../config/types.ts';
 import { unreachable } from '../core/errors.ts';
 import type { Outcome } from '../core/outcome.ts';
+import { classifyBounce } from '../feedback/classify.ts';
 import type { Lease, Settlement } from '../store/store.ts';
 import { nextAttemptAt } from './retry.ts';
 
-/** Decides the state of `lease`'s delivery after `outcome`; `captures`: the route is a sandbox. */
-export function settlementOf(
-  lease: Lease,
-  outcome: Outcome,
-  retry: RetryConfig,
-  captures: boolean,
-  now: number,
-): Settlement {
+export interface SettlementRules {
+  readonly retry: RetryConfig;
+  /** How long a recipient is suppressed after a bounce that is its own fault. */
+  readonly suppressForMs: number;
+}
+
+/** The attempt as far as it matters for what follows. */
+export interface AttemptEndFacts {
+  /** Of the last route that was tried. */
+  readonly outcome: Outcome;
+  /** Routes tried in this attempt, from 1. */
+  readonly tries: number;
+  /** The last route is a sandbox. */
+  readonly captures: boolean;
+  /** Where the delivery is to wait for the next attempt. */
+  readonly retryOn: { readonly route: string; readonly byDestination: boolean };
+}
+
+/** Decides the state of `lease`'s delivery after an attempt that ended at `now`. */
+export function settlementOf(lease: Lease, end: AttemptEndFacts, rules: SettlementRules, now: number): Settlement {
+  const { outcome } = end;
   switch (outcome.kind) {
     case 'delivered':
-      return { state: 'delivered', captured: captures };
-    case 'rejected':
-      return { state: 'bounced' };
-    case 'deferred':
-    case 'uncertain':
-      if (now >= lease.deadline) return { state: 'expired', reason: 'the deadline passed during the attempt' };
+      return { state: 'delivered', captured: end.captures };
+    case 'rejected': {
+      const bounce = classifyBounce(outcome);
       return {
-        state: 'deferred',
-        dueAt: nextAttemptAt(retry, lease.priority, lease.attempts + 1, now, lease.deadline),
-        route: lease.route,
+        state: 'bounced',
+        bounce,
+        suppressUntil: bounce.class === 'recipient' ? now + rules.suppressForMs : null,
       };
+    }
+    case 'deferred':
+    case 'uncertain': {
+      if (now >= lease.deadline) return { state: 'expired', reason: 'the deadline passed during the attempt' };
+      // A round over several routes is one step of the ladder, however many attempts it counts as.
+      const rounds = Math.ceil((lease.attempts + end.tries) / end.tries);
+      const dueAt = nextAttemptAt(rules.retry, lease.priority, rounds, now, lease.deadline);
+      return { state: 'deferred', dueAt, ...end.retryOn };
+    }
     default:
       return unreachable(outcome);
   }

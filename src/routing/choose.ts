@@ -23,10 +23,10 @@ export type RouteChoice =
       readonly kind: 'via';
       readonly rule: string;
       readonly reason: string;
-      /** All routes of the rule, in order. */
+      /** The routes of the rule that may carry this message, in order; at least one. */
       readonly via: readonly string[];
-      /** The first of them that may carry this message. */
-      readonly route: string;
+      /** The routes of the rule that may not: the message asks for verified TLS, and they have none. */
+      readonly leftOut: readonly string[];
     }
   | { readonly kind: 'reject'; readonly rule: string; readonly reason: string; readonly text: string }
   /** The rule's routes cannot carry it: `X-Leadpush-Require-TLS` and no route with verified TLS. */
@@ -73,7 +73,7 @@ export function judgeRule(rule: RuleConfig, facts: RoutingFacts): RuleVerdict {
   return { rule: rule.name, matches: true, reason: met.length === 0 ? 'matches everything' : met.join(', ') };
 }
 
-/** Chooses rule and route for one recipient. */
+/** Chooses rule and routes for one recipient; which of them is used depends on which is up at that moment. */
 export function chooseRoute(
   rules: readonly RuleConfig[],
   routes: ReadonlyMap<string, RouteConfig>,
@@ -85,19 +85,23 @@ export function chooseRoute(
     if (rule.action.kind === 'reject') {
       return { kind: 'reject', rule: rule.name, reason: verdict.reason, text: rule.action.reason };
     }
-    const via = rule.action.routes;
-    const route = via.find((name) => mayCarry(routes.get(name), facts));
-    if (route === undefined) {
-      return { kind: 'unusable', rule: rule.name, reason: `no route of ${via.join(', ')} gives verified TLS` };
+    const all = rule.action.routes;
+    const via = all.filter((name) => mayCarry(routes.get(name), facts));
+    if (via.length === 0) {
+      return { kind: 'unusable', rule: rule.name, reason: `no route of ${all.join(', ')} gives verified TLS` };
     }
-    return { kind: 'via', rule: rule.name, reason: verdict.reason, via, route };
+    const leftOut = all.filter((name) => !via.includes(name));
+    return { kind: 'via', rule: rule.name, reason: verdict.reason, via, leftOut };
   }
   return { kind: 'unmatched', reason: 'no routing rule matches' };
 }
 
-/** Whether what goes over `route` is under verified TLS; a sandbox captures, and nothing crosses a wire at all. */
+/**
+ * Whether a message that asks for verified TLS may go over `route`: a sandbox captures, and nothing crosses a wire at all;
+ * direct delivery holds each message to its own wish.
+ */
 export function isProtected(route: RouteConfig): boolean {
-  return route.type === 'sandbox' || route.tls !== 'none';
+  return route.type !== 'smtp' || route.tls !== 'none';
 }
 
 function mayCarry(route: RouteConfig | undefined, facts: RoutingFacts): boolean {

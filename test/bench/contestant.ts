@@ -1,9 +1,10 @@
 /**
  * What the benchmark asks of a mail server that takes part, and what it gives each of them: the same signing key, the
- * same two next hops, a folder of its own.
+ * same next hops, a folder of its own.
  *
  * Every contestant listens on loopback, trusts loopback, signs mail from `DOMAIN` with RSA-2048, and hands mail for
- * `BULK_DOMAIN` to the counting sink and mail for `SAMPLE_DOMAIN` to the capturing one.
+ * `BULK_DOMAIN` to the counting sink, mail for `SAMPLE_DOMAIN` to the capturing one, and mail for `SLOW_DOMAIN` to one that
+ * takes its time.
  */
 import type { ChildProcess } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
@@ -15,6 +16,7 @@ import { join } from 'node:path';
 export const DOMAIN = 'bench.example';
 export const BULK_DOMAIN = 'bulk.example';
 export const SAMPLE_DOMAIN = 'sample.example';
+export const SLOW_DOMAIN = 'slow.example';
 
 export interface DkimKey {
   readonly selector: string;
@@ -33,6 +35,8 @@ export interface Place {
   readonly bulkPort: number;
   /** Where mail for `SAMPLE_DOMAIN` goes, on 127.0.0.1. */
   readonly samplePort: number;
+  /** Where mail for `SLOW_DOMAIN` goes, on 127.0.0.1. */
+  readonly slowPort: number;
 }
 
 export interface Contestant {

@@ -16,6 +16,7 @@ import {
   type Place,
   type Running,
   SAMPLE_DOMAIN,
+  SLOW_DOMAIN,
   untilGreeted,
 } from './contestant.ts';
 
@@ -78,9 +79,10 @@ async function start(place: Place): Promise<Running> {
 
 /** Relays for everybody on loopback, and names the next hop. */
 function plugin(place: Place): string {
+  const ports = JSON.stringify({ [SAMPLE_DOMAIN]: place.samplePort, [SLOW_DOMAIN]: place.slowPort });
   return `exports.hook_connect = (next, connection) => { connection.relaying = true; next(); };
 exports.hook_rcpt = (next) => next(OK);
 exports.hook_get_mx = (next, hmail, domain) =>
-  next(OK, { priority: 0, exchange: '127.0.0.1', port: domain === '${SAMPLE_DOMAIN}' ? ${place.samplePort} : ${place.bulkPort} });
+  next(OK, { priority: 0, exchange: '127.0.0.1', port: ${ports}[domain] ?? ${place.bulkPort} });
 `;
 }

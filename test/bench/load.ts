@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { BULK_DOMAIN, DOMAIN, SAMPLE_DOMAIN } from './contestant.ts';
+import { BULK_DOMAIN, DOMAIN, SAMPLE_DOMAIN, SLOW_DOMAIN } from './contestant.ts';
 
 export interface Mode {
   readonly name: string;
@@ -49,9 +49,12 @@ export function sampleBody(token: string): string {
   return `${BODY}${token}\r\n`;
 }
 
-/** Sends one mail over a connection of its own, a command at a time. */
-export async function sendSample(port: number, token: string): Promise<Sent> {
-  const header = `From: load@${DOMAIN}\r\nTo: ${token}@${SAMPLE_DOMAIN}\r\nSubject: Sample ${token}\r\nX-Bench-Sample: ${token}\r\n`;
+/** A mail as urgent as it can be, for servers that know the header. */
+const RESET = 'X-Leadpush-Tag: password-reset\r\n';
+
+/** Sends one mail over a connection of its own, a command at a time; `domain`: where it is to go. */
+export async function sendSample(port: number, token: string, domain: string = SAMPLE_DOMAIN): Promise<Sent> {
+  const header = `From: load@${DOMAIN}\r\nTo: ${token}@${domain}\r\nSubject: Sample ${token}\r\nX-Bench-Sample: ${token}\r\n${RESET}`;
   const dated = `${header}Date: ${new Date().toUTCString().replace('GMT', '+0000')}\r\nMessage-ID: <${token}@${DOMAIN}>\r\n`;
   const began = performance.now();
   const socket = connect({ port, host: '127.0.0.1', noDelay: true });
@@ -66,7 +69,7 @@ export async function sendSample(port: number, token: string): Promise<Sent> {
     await step(null, '220');
     await step(`EHLO ${DOMAIN}\r\n`, '250');
     await step(`MAIL FROM:<load@${DOMAIN}>\r\n`, '250');
-    await step(`RCPT TO:<${token}@${SAMPLE_DOMAIN}>\r\n`, '250');
+    await step(`RCPT TO:<${token}@${domain}>\r\n`, '250');
     await step('DATA\r\n', '354');
     await step(`${dated}\r\n${sampleBody(token)}.\r\n`, '250');
     const repliedAt = performance.now();
@@ -76,6 +79,31 @@ export async function sendSample(port: number, token: string): Promise<Sent> {
     socket.destroy();
     throw error;
   }
+}
+
+/** Sends `messages` of the least urgent mail for the slow next hop, over ten connections with a message at a time on each. */
+export async function sendBacklog(port: number, messages: number): Promise<void> {
+  let left = messages;
+  const content = `From: load@${DOMAIN}\r\nTo: sink@${SLOW_DOMAIN}\r\nSubject: News\r\nX-Leadpush-Priority: bulk\r\n\r\n${BODY}\r\n.\r\n`;
+  const sendSome = async (): Promise<void> => {
+    const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+    const replies = repliesOf(socket);
+    const step = async (text: string | null, expected: string): Promise<void> => {
+      if (text !== null) socket.write(text);
+      const { value: reply = 'the end of the connection' } = await replies.next();
+      if (!reply.startsWith(expected)) throw new Error(`backlog: ${expected} was expected, and ${reply.trim()} came`);
+    };
+    await step(null, '220');
+    await step(`EHLO ${DOMAIN}\r\n`, '250');
+    while (left-- > 0) {
+      await step(`MAIL FROM:<load@${DOMAIN}>\r\nRCPT TO:<sink@${SLOW_DOMAIN}>\r\nDATA\r\n`, '250');
+      await step(null, '250');
+      await step(null, '354');
+      await step(content, '250');
+    }
+    socket.end('QUIT\r\n');
+  };
+  await Promise.all(Array.from({ length: 10 }, sendSome));
 }
 
 /** Whole replies, each up to and with its last line. */

@@ -3,7 +3,8 @@
  *
  * Load, sinks and servers share the machine, and its speed drifts: the contestants take turns, in every round another one
  * first, and the ratios within a run are what counts. Options: `--quick` (short runs, for a look), `--only NAME,NAME` (parts
- * of contestants' names), `--rounds N`. Writes bench/latest.json. Ends with 1 when a run had to be thrown away.
+ * of contestants' names), `--rounds N`, `--backlog N` (instead of all that: N bulk messages wait for a slow next hop, and 100
+ * resets go to a fast one and to the slow one). Writes bench/latest.json. Ends with 1 when a run had to be thrown away.
  */
 import {
   closeSync,
@@ -22,7 +23,16 @@ import { parseArgs } from 'node:util';
 import { type Contestant, makeDkimKey, makeFolder, type Running } from './contestant.ts';
 import { haraka } from './haraka.ts';
 import type { Mode } from './load.ts';
-import { type Bench, type Latency, measureLatency, measureThroughput, type Throughput } from './measure.ts';
+import {
+  type Backlog,
+  type Bench,
+  type Latency,
+  measureBacklog,
+  measureLatency,
+  measureThroughput,
+  SLOW_HOP_MS,
+  type Throughput,
+} from './measure.ts';
 import { postfix } from './postfix.ts';
 import { relay } from './relay.ts';
 import { startCapturingSink, startCountingSink } from './sinks.ts';
@@ -34,18 +44,21 @@ const MODES: readonly Mode[] = [
   { name: 'a connection per mail, 10 at a time', connections: 10, kept: false },
 ];
 const WARM_UP_MESSAGES = 1_000;
+const RESETS = 100;
 
 const { values: options } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     only: { type: 'string' },
     rounds: { type: 'string', default: '3' },
+    backlog: { type: 'string', default: '0' },
   },
 });
 const settings = {
   rounds: Number(options.rounds),
   secondsPerRun: options.quick ? 2 : 8,
   idleMails: options.quick ? 50 : 300,
+  backlog: Number(options.backlog),
 };
 const root = join(import.meta.dirname, '..', '..');
 /** What else ran: above a tenth or so a core, the figures say more about that than about the contestants. */
@@ -73,6 +86,7 @@ interface Player {
   readonly running: Running;
   readonly throughput: Map<Mode, Throughput[]>;
   latency: Latency | null;
+  backlog: Backlog | null;
 }
 
 const thrownAway: string[] = [];
@@ -108,7 +122,9 @@ async function runAll(): Promise<void> {
   closing.push(() => bulk.stop());
   const samples = await startCapturingSink();
   closing.push(() => samples.stop());
-  const bench: Bench = { bulk, samples, dkim: makeDkimKey(dir) };
+  const slow = await startCapturingSink(SLOW_HOP_MS);
+  closing.push(() => slow.stop());
+  const bench: Bench = { bulk, samples, slow, dkim: makeDkimKey(dir) };
 
   for (const contestant of [relay, postfix, haraka]) {
     if (
@@ -122,13 +138,31 @@ async function runAll(): Promise<void> {
       continue;
     }
     const home = makeFolder(dir, `home-${players.length}`);
-    const place = { dir: home, dkim: bench.dkim, bulkPort: bulk.port, samplePort: samples.port };
+    const place = { dir: home, dkim: bench.dkim, bulkPort: bulk.port, samplePort: samples.port, slowPort: slow.port };
     const running = await attempt(`start ${contestant.name}`, () => contestant.start(place));
     if (running === null) continue;
-    closing.push(() => running.stop());
-    players.push({ contestant, running, throughput: new Map(), latency: null });
+    let stopped: Promise<void> | null = null;
+    const stopOnce = (): Promise<void> => (stopped ??= running.stop());
+    closing.push(stopOnce);
+    players.push({
+      contestant,
+      running: { ...running, stop: stopOnce },
+      throughput: new Map(),
+      latency: null,
+      backlog: null,
+    });
   }
 
+  if (settings.backlog > 0) {
+    for (const player of players) {
+      player.backlog = await attempt(`${player.contestant.name}, ${settings.backlog} waiting`, () =>
+        measureBacklog(bench, player.running, settings.backlog, RESETS),
+      );
+      // What is left of the backlog would be in the way of the next one.
+      await player.running.stop();
+    }
+    return;
+  }
   for (const mode of MODES) await runMode(bench, mode);
   for (const player of players) {
     player.latency = await attempt(`${player.contestant.name}, idle`, () =>
@@ -180,6 +214,9 @@ function report(): Report {
     absent,
     throughput,
     latency,
+    backlog: players.flatMap(({ contestant, backlog }) =>
+      backlog === null ? [] : [{ contestant: contestant.name, figures: backlog }],
+    ),
     thrownAway,
   };
 }

@@ -5,14 +5,16 @@
  * its body unchanged and a DKIM signature that verifies. Otherwise it throws, and there is no figure.
  */
 import { dkimVerify } from 'mailauth/lib/dkim/verify.js';
-import { type DkimKey, DOMAIN, pause, type Running } from './contestant.ts';
-import { type Mode, sampleBody, sendBulk, sendSample } from './load.ts';
+import { type DkimKey, DOMAIN, pause, type Running, SAMPLE_DOMAIN, SLOW_DOMAIN } from './contestant.ts';
+import { type Mode, sampleBody, sendBacklog, sendBulk, sendSample } from './load.ts';
 import { cpuMicroseconds, peakMebibytes, resetPeak } from './processes.ts';
 import type { Captured, CapturingSink, CountingSink } from './sinks.ts';
 
 export interface Bench {
   readonly bulk: CountingSink;
   readonly samples: CapturingSink;
+  /** Takes `SLOW_HOP_MS` for each message. */
+  readonly slow: CapturingSink;
   readonly dkim: DkimKey;
 }
 
@@ -31,6 +33,23 @@ export interface Latency {
   readonly connectTo250Ms: readonly number[];
 }
 
+/** Urgent mail while a backlog of bulk waits for a slow next hop. */
+export interface Backlog {
+  /** Bulk messages that were queued, and how many of them the slow hop had when the last reset was sent. */
+  readonly queued: number;
+  readonly gone: number;
+  readonly peakMebibytes: number;
+  /** From the final 250 to the final dot at the next hop, in ms; null for one that had not arrived after `RESET_PATIENCE_MS`. */
+  readonly idleMs: readonly (number | null)[];
+  readonly fastHopMs: readonly (number | null)[];
+  readonly slowHopMs: readonly (number | null)[];
+}
+
+/** What the slow next hop takes for each message, before it answers. */
+export const SLOW_HOP_MS = 1000;
+/** A reset that takes longer than this counts as not arrived. */
+export const RESET_PATIENCE_MS = 60_000;
+const RESET_EVERY_MS = 50;
 const SAMPLE_EVERY_MS = 250;
 /** Without a mail for this long, a run is given up. */
 const PATIENCE_MS = 20_000;
@@ -94,6 +113,40 @@ export async function measureLatency(bench: Bench, running: Running, count: numb
     await pause(20);
   }
   return { replyToNextHopMs, connectTo250Ms };
+}
+
+/** Queues `bulk` messages for the slow hop, then sends `resets` to the fast one and as many to the slow one. */
+export async function measureBacklog(bench: Bench, running: Running, bulk: number, resets: number): Promise<Backlog> {
+  const idleMs = await sendResets(bench.samples, running.port, SAMPLE_DOMAIN, resets);
+  const before = bench.slow.count();
+  resetPeak(running.pids);
+  await sendBacklog(running.port, bulk);
+  const fastHopMs = await sendResets(bench.samples, running.port, SAMPLE_DOMAIN, resets);
+  const slowHopMs = await sendResets(bench.slow, running.port, SLOW_DOMAIN, resets);
+  const gone = bench.slow.count() - before - slowHopMs.filter((ms) => ms !== null).length;
+  return { queued: bulk, gone, peakMebibytes: peakMebibytes(running.pids), idleMs, fastHopMs, slowHopMs };
+}
+
+/** Sends `count` resets one after the other without waiting for their arrival, then waits for all of them. */
+async function sendResets(
+  sink: CapturingSink,
+  port: number,
+  domain: string,
+  count: number,
+): Promise<readonly (number | null)[]> {
+  const arrivals: Promise<number | null>[] = [];
+  for (let i = 0; i < count; i++) {
+    const token = nextToken();
+    const sent = await sendSample(port, token, domain);
+    arrivals.push(
+      sink.arrival(token, RESET_PATIENCE_MS).then(
+        (captured) => captured.at - sent.repliedAt,
+        () => null,
+      ),
+    );
+    await pause(RESET_EVERY_MS);
+  }
+  return Promise.all(arrivals);
 }
 
 async function untilArrived(sink: CountingSink, wanted: number, signal: AbortSignal): Promise<number> {

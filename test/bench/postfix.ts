@@ -18,6 +18,7 @@ import {
   type Place,
   type Running,
   SAMPLE_DOMAIN,
+  SLOW_DOMAIN,
   untilGreeted,
 } from './contestant.ts';
 
@@ -108,7 +109,7 @@ alias_maps =
 alias_database =
 local_recipient_maps =
 relayhost = [127.0.0.1]:${place.bulkPort}
-transport_maps = inline:{${SAMPLE_DOMAIN}=smtp:[127.0.0.1]:${place.samplePort}}
+transport_maps = inline:{${SAMPLE_DOMAIN}=smtp:[127.0.0.1]:${place.samplePort}, ${SLOW_DOMAIN}=smtp:[127.0.0.1]:${place.slowPort}}
 smtpd_recipient_restrictions = permit_mynetworks, reject
 smtpd_peername_lookup = no
 smtpd_client_connection_count_limit = 0

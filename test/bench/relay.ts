@@ -12,6 +12,7 @@ import {
   type Place,
   type Running,
   SAMPLE_DOMAIN,
+  SLOW_DOMAIN,
   untilGreeted,
 } from './contestant.ts';
 
@@ -59,10 +60,15 @@ function settings(place: Place, port: number, httpPort: number): Record<string, 
     smtp: { listeners: [{ host: '127.0.0.1', port, tls: 'none' }], trusted_networks: ['127.0.0.0/8'] },
     http: { host: '127.0.0.1', port: httpPort },
     senders: [{ domain: DOMAIN, dkim: [{ selector: place.dkim.selector, key: place.dkim.file }] }],
-    routes: { bulk: { ...hop, port: place.bulkPort }, sample: { ...hop, port: place.samplePort } },
+    routes: {
+      bulk: { ...hop, port: place.bulkPort },
+      sample: { ...hop, port: place.samplePort },
+      slow: { ...hop, port: place.slowPort },
+    },
     rules: [
       { name: 'bulk', when: { recipient_domain: [BULK_DOMAIN] }, via: ['bulk'] },
       { name: 'sample', when: { recipient_domain: [SAMPLE_DOMAIN] }, via: ['sample'] },
+      { name: 'slow', when: { recipient_domain: [SLOW_DOMAIN] }, via: ['slow'] },
     ],
     log: { level: 'info', format: 'json', file: join(place.dir, 'relay.log') },
   };

@@ -52,11 +52,15 @@ export interface Captured {
 
 export interface CapturingSink {
   readonly port: number;
+  /** Messages received since its start. */
+  count(): number;
   /** The message whose `X-Bench-Sample` field is `token`; rejects after `timeoutMs`. */
   arrival(token: string, timeoutMs: number): Promise<Captured>;
   stop(): Promise<void>;
 }
 
+/** Octets at the beginning of a message among which its sample field is: the header, signature included. */
+const SAMPLE_FIELD_WITHIN = 8192;
 const END_OF_DATA = Buffer.from('\r\n.\r\n');
 const ANSWERS: Readonly<Record<string, string>> = {
   EHLO: '250-sink.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n',
@@ -64,12 +68,16 @@ const ANSWERS: Readonly<Record<string, string>> = {
   QUIT: '221 bye\r\n',
 };
 
-export async function startCapturingSink(): Promise<CapturingSink> {
+/** Keeps what has an `X-Bench-Sample` field and counts the rest; answers each message `replyAfterMs` after its final dot. */
+export async function startCapturingSink(replyAfterMs = 0): Promise<CapturingSink> {
+  let count = 0;
   const arrived = new Map<string, Captured>();
   const waiting = new Map<string, (captured: Captured) => void>();
   const sockets = new Set<Socket>();
   const keep = (content: Buffer): void => {
-    const token = /^X-Bench-Sample: (\S+)/m.exec(content.toString('latin1'))?.[1] ?? '';
+    count++;
+    const token = /^X-Bench-Sample: (\S+)/m.exec(content.toString('latin1', 0, SAMPLE_FIELD_WITHIN))?.[1];
+    if (token === undefined) return;
     const captured = { content, at: performance.now() };
     arrived.set(token, captured);
     waiting.get(token)?.(captured);
@@ -78,12 +86,13 @@ export async function startCapturingSink(): Promise<CapturingSink> {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket)).on('error', () => socket.destroy());
     socket.write('220 sink.example\r\n');
-    speak(socket, keep);
+    speak(socket, keep, replyAfterMs);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,
+    count: () => count,
     arrival(token, timeoutMs) {
       const there = arrived.get(token);
       if (there !== undefined) return Promise.resolve(there);
@@ -105,7 +114,7 @@ export async function startCapturingSink(): Promise<CapturingSink> {
 }
 
 /** One SMTP session: commands until DATA, then content until the final dot, and again. */
-function speak(socket: Socket, keep: (content: Buffer) => void): void {
+function speak(socket: Socket, keep: (content: Buffer) => void, replyAfterMs: number): void {
   let pending: Buffer = Buffer.alloc(0);
   let inData = false;
   socket.on('data', (chunk: Buffer) => {
@@ -115,7 +124,8 @@ function speak(socket: Socket, keep: (content: Buffer) => void): void {
       if (end < 0) return;
       if (inData) {
         keep(Buffer.from(pending.toString('latin1', 0, end + 2).replace(/^\./gm, ''), 'latin1'));
-        socket.write('250 2.0.0 kept\r\n');
+        if (replyAfterMs === 0) socket.write('250 2.0.0 kept\r\n');
+        else setTimeout(() => socket.writable && socket.write('250 2.0.0 kept\r\n'), replyAfterMs);
         pending = pending.subarray(end + END_OF_DATA.length);
         inData = false;
         continue;

@@ -1,5 +1,5 @@
 /** Figures of many runs as medians, ranges and ratios, and the table that a person reads. */
-import type { Latency, Throughput } from './measure.ts';
+import type { Backlog, Latency, Throughput } from './measure.ts';
 
 export interface ThroughputRow {
   readonly mode: string;
@@ -10,6 +10,11 @@ export interface ThroughputRow {
 export interface LatencyRow {
   readonly contestant: string;
   readonly figures: Latency;
+}
+
+export interface BacklogRow {
+  readonly contestant: string;
+  readonly figures: Backlog;
 }
 
 export interface Report {
@@ -24,6 +29,7 @@ export interface Report {
   readonly absent: Readonly<Record<string, string>>;
   readonly throughput: readonly ThroughputRow[];
   readonly latency: readonly LatencyRow[];
+  readonly backlog: readonly BacklogRow[];
   /** Runs that gave no figure, and why. */
   readonly thrownAway: readonly string[];
 }
@@ -90,6 +96,29 @@ function latencyTable(report: Report): string {
   return `idle, one mail at a time, ms\n${columns([['', '250 to next hop p50', 'p99', 'connect to 250 p50', 'p99'], ...body])}`;
 }
 
+/** Milliseconds at `fraction` of all resets, those that never came counted as endless. */
+function resetQuantile(ms: readonly (number | null)[], fraction: number): string {
+  const value = quantile(
+    ms.map((each) => each ?? Number.POSITIVE_INFINITY),
+    fraction,
+  );
+  return Number.isFinite(value) ? tenths(value) : 'none';
+}
+
+function backlogTable(report: Report): string {
+  const body = report.backlog.map(({ contestant, figures }) => [
+    contestant,
+    `${whole(figures.queued)} (${whole(figures.gone)} gone)`,
+    ...[figures.idleMs, figures.fastHopMs, figures.slowHopMs].flatMap((ms) => [
+      resetQuantile(ms, 0.5),
+      resetQuantile(ms, 0.99),
+    ]),
+    whole(figures.peakMebibytes),
+  ]);
+  const head = ['', 'bulk queued', 'idle p50', 'p99', 'fast hop p50', 'p99', 'slow hop p50', 'p99', 'peak MiB'];
+  return `resets while bulk waits for a slow next hop (1 s a message), 250 to next hop, ms\n${columns([head, ...body])}`;
+}
+
 function goals(report: Report, us: string, peer: string): string {
   const lines: string[][] = [];
   for (const mode of new Set(report.throughput.map((row) => row.mode))) {
@@ -136,7 +165,8 @@ function goals(report: Report, us: string, peer: string): string {
 
 /** The report in words; `us` and `peer` are the contestants whose ratio the goals are about. */
 export function describe(report: Report, us: string, peer: string): string {
-  const modes = [...new Set(report.throughput.map((row) => row.mode))];
+  const measured = report.throughput.filter((row) => row.rounds.length > 0);
+  const modes = [...new Set(measured.map((row) => row.mode))];
   const facts = Object.entries(report.about).map(([name, about]) => [name, about]);
   const absences = Object.entries(report.absent).map(([name, reason]) => [name, `did not run: ${reason}`]);
   const failures = report.thrownAway.map((failure) => `  thrown away: ${failure}`).join('\n');
@@ -145,6 +175,7 @@ export function describe(report: Report, us: string, peer: string): string {
     [...facts, ...absences].map(([name, text]) => `  ${name}: ${text}`).join('\n'),
     ...modes.map((mode) => throughputTable(report, mode, us)),
     report.latency.length === 0 ? '' : latencyTable(report),
+    report.backlog.length === 0 ? '' : backlogTable(report),
     goals(report, us, peer),
     failures,
   ]

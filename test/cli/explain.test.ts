@@ -23,6 +23,50 @@ describe('explain', () => {
     expect(out).toMatch(/^ {2}tag {7}none$/m);
   });
 
+  test('says what it replaces, what holds it back, where it returns to, and the routes in order', async () => {
+    const config = writeConfig(tempFolder(), {
+      senders: [{ domain: 'example.com', return_path: 'bounces.example.com' }],
+      tags: {
+        otp: {
+          collapse: 'recipient',
+          delayed_after: '30s',
+          suppression: 'bypass',
+          throttle: { per_recipient: '5/1h' },
+        },
+      },
+      routes: {
+        plain: { type: 'smtp', host: '127.0.0.1', tls: 'none' },
+        ses: { type: 'smtp', host: 'smtp.ses.example' },
+        direct: { type: 'mx', ehlo: 'relay.example.com' },
+      },
+      rules: [{ name: 'all', via: ['plain', 'ses', 'direct'] }],
+    });
+    const argv = ['explain', '--tag', 'otp', '--header', 'X-Leadpush-Require-TLS: true', '--config', config];
+    const { out, code } = await run(argv, { tty: true });
+    expect(code).toBe(0);
+    for (const line of [
+      '  replaces  older undelivered mail of the same credential to the same recipient with the tag otp',
+      '  throttle  at most 5 with this tag to a recipient in 1 h',
+      '  suppress  no: sent to suppressed recipients too',
+      '  delayed   message.delayed when it has not gone after 30 s',
+      '  returns   to an address of its own at bounces.example.com',
+      'goes by rule all to route ses',
+      '  when it is down or fails, on at once to: direct',
+      '  not used, for want of verified TLS: plain',
+    ]) {
+      expect(out).toContain(line);
+    }
+    expect((await run(argv)).json).toMatchObject([
+      {
+        collapse: 'tag',
+        throttle: { count: 5, per_ms: 3_600_000 },
+        suppression: 'bypass',
+        return_path: 'bounces.example.com',
+        recipients: [{ via: ['ses', 'direct'], route: 'ses', left_out: ['plain'] }],
+      },
+    ]);
+  });
+
   test('says in plain words that the message file is not there', async () => {
     const file = join(tempFolder(), 'nope.eml');
     const { code, err } = await run(['explain', file, '--config', writeConfig(tempFolder())]);

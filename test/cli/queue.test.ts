@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { BUSY, DELIVERED, HOSTILE, NO_USER, seed } from './seed.ts';
+import { BOUNCED, BUSY, DELIVERED, HOSTILE, NO_USER, seed } from './seed.ts';
 import { NOW, type Ran, run, tempFolder, type TestIoOptions } from './support.ts';
 
 const queue = (folder: string, argv: readonly string[], options: TestIoOptions = {}): Promise<Ran> =>
@@ -11,7 +11,7 @@ describe('queue', () => {
     const { accept, attempt } = await seed(folder);
     await accept({ priority: 'bulk', recipient: 'bo@example.net' });
     const { delivery } = await accept();
-    await attempt(BUSY, { state: 'deferred', dueAt: NOW + 5000, route: 'ses' });
+    await attempt(BUSY, { state: 'deferred', dueAt: NOW + 5000, route: 'ses', byDestination: false });
     await accept({ recipient: 'done@example.net' });
     await attempt(DELIVERED, { state: 'delivered', captured: false });
     for (const argv of [[], ['list']]) {
@@ -32,7 +32,7 @@ describe('queue', () => {
     const { delivery } = await accept();
     await attempt(
       { ...HOSTILE, kind: 'deferred', cause: 'recipient' },
-      { state: 'deferred', dueAt: NOW + 5000, route: 'ses' },
+      { state: 'deferred', dueAt: NOW + 5000, route: 'ses', byDestination: false },
     );
     const { out } = await queue(folder, [], { tty: true });
     expect(out).toMatch(
@@ -66,7 +66,7 @@ describe('queue', () => {
     const folder = tempFolder();
     const { accept, attempt, store } = await seed(folder);
     const { id, delivery } = await accept();
-    await attempt(BUSY, { state: 'deferred', dueAt: NOW + 500_000, route: 'ses' });
+    await attempt(BUSY, { state: 'deferred', dueAt: NOW + 500_000, route: 'ses', byDestination: false });
     const { code, out } = await queue(folder, ['retry', delivery], { tty: true });
     expect([code, out]).toEqual([0, `${delivery} is due now\n`]);
     expect((await store.history.message(id))?.deliveries[0]?.nextAttemptAt).toBe(NOW + 1000);
@@ -76,7 +76,7 @@ describe('queue', () => {
     const folder = tempFolder();
     const { accept, attempt } = await seed(folder);
     const { delivery } = await accept();
-    await attempt(NO_USER, { state: 'bounced' });
+    await attempt(NO_USER, BOUNCED);
     const ran = await queue(folder, ['cancel', delivery], { tty: true });
     expect(ran.code).toBe(1);
     expect(ran.out).toMatch(new RegExp(`^${delivery} is left as it is \\(bounced\\): `));
@@ -124,7 +124,7 @@ describe('stats', () => {
     await clock.advance(240);
     await attempt(DELIVERED, { state: 'delivered', captured: false });
     await accept();
-    await attempt(NO_USER, { state: 'bounced' });
+    await attempt(NO_USER, BOUNCED);
     await accept({ tag: null, tagSource: 'none' });
     const { code, json } = await run(['stats', '--data', folder], { now: NOW + 1000 });
     expect(code).toBe(0);

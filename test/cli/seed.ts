@@ -7,7 +7,7 @@ import type { MessageRecord } from '../../src/core/message.ts';
 import type { Outcome } from '../../src/core/outcome.ts';
 import { refuse } from '../../src/core/refusal.ts';
 import { openSqliteStore } from '../../src/store/sqlite/open.ts';
-import type { Settlement, Store } from '../../src/store/store.ts';
+import type { NewMessage, Settlement, Store, Try } from '../../src/store/store.ts';
 import { createManualClock, type ManualClock } from '../support/clock.ts';
 import { NOW } from './support.ts';
 
@@ -20,6 +20,8 @@ export interface Seed {
   reject(recipient: string, text?: string): Promise<MessageId>;
   /** Claims the next due delivery of `route` and settles it. */
   attempt(outcome: Outcome, settlement: Settlement, route?: string): Promise<void>;
+  /** As `attempt`, with tries over several routes in order; the first begins now, each other one 100 ms after the one before. */
+  attempts(tries: readonly (readonly [route: string, outcome: Outcome])[], settlement: Settlement): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -27,6 +29,7 @@ export interface SeedMessage extends Partial<Omit<MessageRecord, 'id'>> {
   readonly recipient?: string;
   readonly route?: string;
   readonly content?: Uint8Array;
+  readonly asks?: Partial<Pick<NewMessage, 'collapseScope' | 'suppression' | 'throttle' | 'delayedAfterMs'>>;
 }
 
 const LEASE_MS = 60_000;
@@ -48,11 +51,23 @@ export async function seed(folder: string): Promise<Seed> {
     open = false;
   };
   onTestFinished(stop);
+  const attempts: Seed['attempts'] = async (tries, settlement) => {
+    const route = tries[0]?.[0] ?? '';
+    const requests = [{ route, room: [1, 1, 1] as const, destinations: null }];
+    const [lease] = await store.queue.claim(requests, clock.now(), LEASE_MS);
+    if (lease === undefined) throw new Error(`nothing is due on ${route}`);
+    const made: Try[] = [];
+    for (const [name, outcome] of tries) {
+      if (made.length > 0) await clock.advance(100);
+      made.push({ route: name, startedAt: clock.now(), outcome });
+    }
+    await store.queue.settle(lease, made, settlement, clock.now());
+  };
   return {
     store,
     clock,
     async accept(over = {}) {
-      const { recipient = 'ann@example.net', route = 'ses', content = CONTENT, ...record } = over;
+      const { recipient = 'ann@example.net', route = 'ses', content = CONTENT, asks = {}, ...record } = over;
       const id = ids.message();
       const delivery = ids.delivery();
       await store.intake.accept({
@@ -66,11 +81,20 @@ export async function seed(folder: string): Promise<Seed> {
             ruleReason: 'tag is password-reset',
             via: [route, 'postmark'],
             route,
+            byDestination: false,
+            returnPath: null,
           },
         ],
         content: Buffer.from(content),
         idempotency: null,
         leaseMs: null,
+        collapseScope: null,
+        suppression: 'apply',
+        throttle: null,
+        delayedAfterMs: null,
+        wantsReports: false,
+        paysReport: null,
+        ...asks,
       });
       return { id, delivery };
     },
@@ -88,11 +112,8 @@ export async function seed(folder: string): Promise<Seed> {
       });
       return id;
     },
-    async attempt(outcome, settlement, route = 'ses') {
-      const [lease] = await store.queue.claim([{ route, limit: 1 }], clock.now(), LEASE_MS);
-      if (lease === undefined) throw new Error(`nothing is due on ${route}`);
-      await store.queue.settle(lease, outcome, settlement, clock.now());
-    },
+    attempt: (outcome, settlement, route = 'ses') => attempts([[route, outcome]], settlement),
+    attempts,
     stop,
   };
 }
@@ -168,6 +189,25 @@ export const BUSY: Outcome = {
 };
 
 export const NO_USER: Outcome = { ...BUSY, kind: 'rejected', code: 550, enhanced: '5.1.1', response: 'no such user' };
+
+/** What a mailbox that does not exist leads to. */
+export const BOUNCED: Extract<Settlement, { state: 'bounced' }> = {
+  state: 'bounced',
+  bounce: { class: 'recipient', why: 'enhanced code 5.1.1: bad destination mailbox address' },
+  suppressUntil: null,
+};
+
+export const REFUSED: Outcome = {
+  kind: 'deferred',
+  cause: 'connect',
+  stage: 'connect',
+  nextHop: 'smtp.ses.example:587',
+  tls: null,
+  code: null,
+  enhanced: null,
+  response: 'connection refused',
+  timings: { connect: 3 },
+};
 
 /** A next hop that tries to write on the operator's terminal. */
 export const HOSTILE: Outcome = {

@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream';
 import { describe, expect, test, vi } from 'vitest';
 import { createOutput } from '../../src/cli/process-io.ts';
 import { runCli } from '../../src/cli/program.ts';
-import { BUSY, DELIVERED, HOSTILE, seed } from './seed.ts';
+import { BOUNCED, BUSY, DELIVERED, HOSTILE, REFUSED, seed } from './seed.ts';
 import { createTestIo, NOW, run, tempFolder, type TestIo, type TestIoOptions } from './support.ts';
 
 const tail = (folder: string, ...more: readonly string[]) => run(['tail', '--data', folder, ...more]);
@@ -66,7 +66,7 @@ describe('tail', () => {
     const folder = tempFolder();
     const { accept, attempt } = await seed(folder);
     await accept();
-    await attempt(HOSTILE, { state: 'bounced' });
+    await attempt(HOSTILE, BOUNCED);
     const { out } = await run(['tail', '--data', folder], { tty: true });
     expect(out).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
     expect(out.trimEnd().split('\n')).toHaveLength(3);
@@ -74,6 +74,25 @@ describe('tail', () => {
     expect(out).toMatch(
       /10:00:00\.000 {2}bounced +ann@example\.net +password-reset +ses \(mx\.example\.net:587, TLSv1\.3\) at rcpt: 550 5\.1\.1 no such user/,
     );
+  });
+
+  test('tells on one line the ways that a message took, and of routes that went down', async () => {
+    const folder = tempFolder();
+    const { accept, attempts, store } = await seed(folder);
+    await accept();
+    await attempts(
+      [
+        ['ses', REFUSED],
+        ['postmark', DELIVERED],
+      ],
+      { state: 'delivered', captured: false },
+    );
+    await store.queue.routeChanged({ type: 'route.down', route: 'ses', reason: 'connection refused', at: NOW + 200 });
+    const { out } = await run(['tail', '--data', folder], { tty: true });
+    expect(out).toContain(
+      'ses (smtp.ses.example:587) at connect: connection refused, on at once to postmark (mx.example.net:587, TLSv1.3): 250 2.0.0 Ok',
+    );
+    expect(out).toMatch(/10:00:00\.200 {2}route\.down +- +- +route ses: connection refused/);
   });
 
   test('colours on a terminal that has colours, and nowhere else', async () => {
@@ -162,7 +181,7 @@ describe('tail -f', () => {
     await accept();
     const { io, ended, until } = follow(folder);
     await until(() => io.json().length === 1);
-    await attempt(BUSY, { state: 'deferred', dueAt: NOW + 5000, route: 'ses' });
+    await attempt(BUSY, { state: 'deferred', dueAt: NOW + 5000, route: 'ses', byDestination: false });
     await until(() => io.json().length === 2);
     for (let i = 0; i < 1200; i++) await accept();
     await until(() => io.json().length === 1202);

@@ -20,6 +20,8 @@ function delivery(over: Partial<DeliveryView>): DeliveryView {
     nextAttemptAt: null,
     lastResponse: null,
     deliveredAt: null,
+    bounce: null,
+    supersededBy: null,
     updatedAt: NOW + 500,
     ...over,
   };

@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { formatFindings } from '../../src/config/finding.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { TEST_CONNECT_TIMEOUTS, testMxRoute, testTag } from '../support/config.ts';
 import { configOf, createConfigFolder, faultsOf, loadText, MINIMAL } from './config-folder.ts';
 
 const ROUTES = 'routes: { sandbox: { type: sandbox } }\nrules: [{ name: default, via: sandbox }]\n';
@@ -35,7 +36,7 @@ test('one route and one rule make a config with every default', () => {
     tags: new Map(
       ['password-reset', 'admin-reset', 'compromised-account'].map((name) => [
         name,
-        { name, priority: 'critical', ttlMs: null },
+        testTag({ name, priority: 'critical' }),
       ]),
     ),
     routes: new Map([['sandbox', { name: 'sandbox', type: 'sandbox' }]]),
@@ -48,11 +49,12 @@ test('one route and one rule make a config with every default', () => {
       },
       giveUpAfterMs: 2 * 86_400_000,
     },
+    bounces: { dsn: false, listeners: [], suppressForMs: 30 * 86_400_000 },
     log: { level: 'info', format: 'json', file: null },
   });
 });
 
-test('an smtp route has TLS required, port 587, ten connections and five seconds by default', () => {
+test('an smtp route has TLS required, port 587, ten connections and short waits for critical mail by default', () => {
   const config = configOf(
     loadText('routes: { ses: { type: smtp, host: SMTP.Example.com } }\nrules: [{ name: default, via: ses }]'),
   );
@@ -67,9 +69,14 @@ test('an smtp route has TLS required, port 587, ten connections and five seconds
     rate: null,
     ca: null,
     servername: null,
-    connectTimeoutMs: 5000,
+    connectTimeoutMs: TEST_CONNECT_TIMEOUTS,
     ehlo: null,
   });
+});
+
+test('an mx route has opportunistic TLS, port 25, MTA-STS and the limits of the reference by default', () => {
+  const config = configOf(loadText('routes: { direct: { type: mx } }\nrules: [{ name: default, via: direct }]'));
+  expect(config.routes.get('direct')).toEqual(testMxRoute({ allowPrivate: false }));
 });
 
 test.each([
@@ -89,18 +96,19 @@ smtp: { listeners: [{ host: "::1", port: 0, tls: none }], trusted_networks: [192
 http: { port: 0, tokens: [{ name: ops, hash: "sha256:${'AB'.repeat(32)}", scopes: [read, send] }] }
 credentials:
   - { username: app, password: "scrypt:1024:8:1:c2FsdHNhbHQ=:MDEyMzQ1Njc4OWFiY2RlZg==", from: ["Ann@Example.com", "*@*.Example.com", "*"], networks: [10.0.0.0/8], tag: otp, headers: { allow: [tag, X-Leadpush-TTL] } }
-senders: [{ domain: Bücher.example, dkim: [{ selector: LP1, key: k.pem }] }]
+senders: [{ domain: Bücher.example, dkim: [{ selector: LP1, key: k.pem }], return_path: Rück.Bücher.example }]
 unknown_senders: unsigned
-tags: { otp: { ttl: 500s }, password-reset: { priority: bulk, ttl: 15m }, news: { priority: bulk, collapse: none } }
+tags: { otp: { ttl: 500s }, password-reset: { priority: bulk, ttl: 15m }, news: { priority: bulk, delayed_after: 30s, collapse: none, throttle: { per_recipient: 5/1d }, suppression: bypass } }
 routes:
   a: { type: smtp, host: a.example.com, port: 2525, tls: implicit, username: me, password: "12345", connections: 3, rate: 14/1s, servername: b.example.com, connect_timeout: 1500ms, ehlo: c.example.com }
   b: { type: sandbox }
+  c: { type: mx, tls: required, port: 2525, dns: ["127.0.0.1:5353", "[::1]"], allow_private: true, source_ip: [192.0.2.7, "2001:DB8::7"], dane: true, mta_sts: false, connections: 5, connections_per_domain: 3, connections_per_host: 4, rate: 100/1h, connect_timeout: 3s, ehlo: d.example.com }
 rules:
   - { name: r1, when: { tag: otp, recipient_domain: ["*.Example.net"], recipient: Bob@EXAMPLE.net, sender_domain: example.com, credential: app, priority: [normal, bulk] }, via: [a, b] }
   - { name: r2, reject: "not here" }
 retry: { critical: [100ms], normal: [1s, 2s], bulk: [1m], give_up_after: 1d }
 webhooks: []
-bounces: { dsn: false }
+bounces: { dsn: true, suppress_for: 14d, listeners: [{ port: 2526, tls: none }, {}] }
 log: { level: debug, format: pretty, file: log/relay.log }
 `;
   const folder = createConfigFolder();
@@ -118,7 +126,21 @@ log: { level: debug, format: pretty, file: log/relay.log }
     },
     http: { port: 0, tokens: [{ name: 'ops', sha256: 'ab'.repeat(32), scopes: new Set(['read', 'send']) }] },
     unknownSenders: 'unsigned',
-    senders: [{ domain: 'xn--bcher-kva.example', dkim: [{ selector: 'lp1', key: path.join(folder.path, 'k.pem') }] }],
+    senders: [
+      {
+        domain: 'xn--bcher-kva.example',
+        dkim: [{ selector: 'lp1', key: path.join(folder.path, 'k.pem') }],
+        returnPath: 'xn--rck-hoa.xn--bcher-kva.example',
+      },
+    ],
+    bounces: {
+      dsn: true,
+      suppressForMs: 14 * 86_400_000,
+      listeners: [
+        { host: '127.0.0.1', port: 2526, tls: 'none' },
+        { host: '127.0.0.1', port: 25, tls: 'starttls' },
+      ],
+    },
     retry: { ladders: { critical: [100], normal: [1000, 2000], bulk: [60_000] }, giveUpAfterMs: 86_400_000 },
     log: { level: 'debug', format: 'pretty', file: path.join(folder.path, 'log/relay.log') },
   });
@@ -139,11 +161,19 @@ log: { level: debug, format: pretty, file: log/relay.log }
     },
   ]);
   expect([...config.tags.values()]).toEqual([
-    { name: 'password-reset', priority: 'bulk', ttlMs: 900_000 },
-    { name: 'admin-reset', priority: 'critical', ttlMs: null },
-    { name: 'compromised-account', priority: 'critical', ttlMs: null },
-    { name: 'otp', priority: 'normal', ttlMs: 500_000 },
-    { name: 'news', priority: 'bulk', ttlMs: null },
+    testTag({ name: 'password-reset', priority: 'bulk', ttlMs: 900_000 }),
+    testTag({ name: 'admin-reset', priority: 'critical' }),
+    testTag({ name: 'compromised-account', priority: 'critical' }),
+    testTag({ name: 'otp', priority: 'normal', ttlMs: 500_000 }),
+    {
+      name: 'news',
+      priority: 'bulk',
+      ttlMs: null,
+      delayedAfterMs: 30_000,
+      collapse: 'none',
+      throttle: { perRecipient: { count: 5, perMs: 86_400_000 } },
+      suppression: 'bypass',
+    },
   ]);
   expect(config.routes.get('a')).toMatchObject({
     port: 2525,
@@ -152,8 +182,26 @@ log: { level: debug, format: pretty, file: log/relay.log }
     connections: 3,
     rate: { count: 14, perMs: 1000 },
     servername: 'b.example.com',
-    connectTimeoutMs: 1500,
+    connectTimeoutMs: { critical: 1500, normal: 1500, bulk: 1500 },
     ehlo: 'c.example.com',
+  });
+  expect(config.routes.get('c')).toEqual({
+    name: 'c',
+    type: 'mx',
+    tls: 'required',
+    port: 2525,
+    dns: ['127.0.0.1:5353', '[::1]:53'],
+    allowPrivate: true,
+    sourceIps: ['192.0.2.7', '2001:db8::7'],
+    dane: true,
+    mtaSts: false,
+    connections: 5,
+    connectionsPerDomain: 3,
+    connectionsPerHost: 4,
+    rate: { count: 100, perMs: 3_600_000 },
+    ca: null,
+    connectTimeoutMs: { critical: 3000, normal: 3000, bulk: 3000 },
+    ehlo: 'd.example.com',
   });
   expect(config.rules).toEqual([
     {
@@ -204,7 +252,10 @@ test('a secret never shows in a finding, whichever key it stands at', () => {
     'tags: { otp: { ttl: X, priority: X, collapse: X } }',
     'retry: { critical: [X] }',
     'log: { level: X, file: "X\\0" }',
-    'bounces: { dsn: X }',
+    'bounces: { dsn: X, suppress_for: X, listeners: [{ host: "X ", tls: X }] }',
+    'senders: [{ domain: example.com, return_path: "X " }]',
+    'tags: { otp: { delayed_after: X, suppression: X, throttle: { per_recipient: X } } }',
+    'routes: { d: { type: mx, dns: X, source_ip: X, dane: X, allow_private: X, connections: X } }',
     'webhooks: X',
     'tags: X',
   ];
@@ -320,7 +371,7 @@ tags: { otp: &otp { ttl: 5m }, link: *otp }
 ${MINIMAL}`;
   const config = configOf(loadText(text));
   expect(config.retry.ladders).toEqual({ critical: [1000, 2000], normal: [1000, 2000], bulk: [3000] });
-  expect(config.tags.get('link')).toEqual({ name: 'link', priority: 'normal', ttlMs: 300_000 });
+  expect(config.tags.get('link')).toEqual(testTag({ name: 'link', ttlMs: 300_000 }));
 });
 
 test.each([

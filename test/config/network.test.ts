@@ -2,7 +2,14 @@
 import { BlockList, isIP } from 'node:net';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { isLoopback, parseDomain, parseDomainPattern, parseHost, parseNetwork } from '../../src/config/network.ts';
+import {
+  isLoopback,
+  parseDomain,
+  parseDomainPattern,
+  parseHost,
+  parseNetwork,
+  parseServer,
+} from '../../src/config/network.ts';
 
 const runs = { numRuns: 300 };
 
@@ -128,3 +135,42 @@ test.each([
   '127.0.0.1.example.com',
   '',
 ])('%j may be another machine', (host) => expect(isLoopback(host)).toBe(false));
+
+test('a server reads the same whether its port is written or is the default, and its text reads as itself', () => {
+  const v6 = fc.ipV6().filter((address) => !address.includes('%'));
+  const address = fc.oneof(
+    fc.ipV4(),
+    v6.map((text) => `[${text}]`),
+  );
+  fc.assert(
+    fc.property(address, fc.integer({ min: 1, max: 65_535 }), (text, port) => {
+      const written = parseServer(`${text}:${port}`, 53);
+      expect(written).toEqual(parseServer(text, port));
+      expect(parseServer(written?.text ?? '', 53)).toEqual(written);
+      expect(isIP(written?.address ?? '')).not.toBe(0);
+    }),
+    runs,
+  );
+});
+
+test('no text makes the reader of servers throw or give what is no address', () => {
+  fc.assert(
+    fc.property(fc.string(), (text) => {
+      const server = parseServer(text, 53);
+      if (server !== null) expect(isIP(server.address)).not.toBe(0);
+    }),
+    runs,
+  );
+});
+
+test.each([
+  'localhost',
+  '::1',
+  '::1:53',
+  '[::1%lo]:53',
+  '[127.0.0.1]',
+  '127.0.0.1:',
+  '127.0.0.1:0',
+  '127.0.0.1:65536',
+  '127.1',
+])('%j is no server', (text) => expect(parseServer(text, 53)).toBeNull());

@@ -17,19 +17,23 @@ interface Row {
   readonly path: string;
   readonly fallback: string;
   readonly example: string;
+  /** Of a key of a route: the type of route that it belongs to. */
+  readonly routeType: string;
 }
 
 function rows(): readonly Row[] {
   const lines = renderReference()
     .split('\n')
     .filter((line) => line.startsWith('| `') && line.split(' | ').length === 5);
+  let routeType = '';
   return lines.map((line) => {
     const cells = line
       .slice(2, -2)
       .split(' | ')
       .map((cell) => cell.replaceAll('\\|', '|'));
     const [key = '', , fallback = '', , example = ''] = cells;
-    return { path: key.slice(1, -1), fallback, example: example.slice(1, -1) };
+    if (key === '`routes.*.type`') routeType = example.slice(1, -1);
+    return { path: key.slice(1, -1), fallback, example: example.slice(1, -1), routeType };
   });
 }
 
@@ -39,17 +43,24 @@ http: { tokens: [{ name: t, hash: "sha256:${'0'.repeat(64)}", scopes: [read] }] 
 credentials: [{ username: keycloak, password: "scrypt:1024:8:1:c2FsdHNhbHQ=:MDEyMzQ1Njc4OWFiY2RlZg==" }]
 `;
 const CERTIFICATE = { cert: 'c.pem', key: 'k.pem' };
-const SMTP_ROUTE = { type: 'smtp', host: 'smtp.example.com', username: 'u', password: 'p' };
 const SANDBOX = { type: 'sandbox' };
+/** The least of each type of route, and what its options need. */
+const ROUTES: Readonly<Record<string, unknown>> = {
+  smtp: { type: 'smtp', host: 'smtp.example.com', username: 'u', password: 'p' },
+  mx: { type: 'mx', dns: '127.0.0.1' },
+};
 
 /** A config in which the key `at` has the value `value`, with what that key needs around it. */
-function configWith(at: string, value: unknown): string {
+function configWith(at: string, value: unknown, routeType: string): string {
   const config = parseDocument(AROUND);
   const set = (steps: readonly (string | number)[], part: unknown): void =>
     config.setIn(steps, config.createNode(part));
-  const isRouteOption = at.startsWith('routes.*.') && value !== 'sandbox';
   set(['smtp'], { listeners: [{ port: 2525 }], tls: CERTIFICATE });
-  set(['routes'], { sandbox: isRouteOption ? SMTP_ROUTE : SANDBOX, ses: SANDBOX, postmark: SANDBOX });
+  set(['routes'], {
+    sandbox: (at.startsWith('routes.*.') ? ROUTES[routeType] : undefined) ?? SANDBOX,
+    ses: SANDBOX,
+    postmark: SANDBOX,
+  });
   if (at === 'rules[].reject') set(['rules'], [{ name: 'default' }]);
   const steps = at
     .replaceAll('[]', '.0')
@@ -64,11 +75,11 @@ function configWith(at: string, value: unknown): string {
 }
 
 test.each(rows().filter(({ example }) => !example.includes('...') && !example.includes('company-ca')))(
-  'the example of $path works: $example',
-  ({ path: at, example }) => {
+  'the example of $path $routeType works: $example',
+  ({ path: at, example, routeType }) => {
     const folder = createConfigFolder();
     folder.write('secrets/ses-password', 'pw');
-    const file = folder.write('relay.yaml', configWith(at, parse(example)));
+    const file = folder.write('relay.yaml', configWith(at, parse(example), routeType));
     configOf(loadConfig(file, { SES_USER: 'me' }));
   },
 );
@@ -86,6 +97,10 @@ test('the table has a row for every key of the contract that is available', () =
     'smtp.listeners[].tls',
     'credentials[].headers.allow',
     'routes.*.connect_timeout',
+    'routes.*.connections_per_domain',
+    'tags.*.throttle.per_recipient',
+    'senders[].return_path',
+    'bounces.listeners[].port',
     'rules[].when.priority',
     'log.file',
   ]) {

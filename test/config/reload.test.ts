@@ -20,8 +20,9 @@ test('routes, rules, tags and senders need no restart', () => {
 smtp: { trusted_networks: [127.0.0.0/8], max_recipients: 7 }
 retention: { sandbox: 1d }
 unknown_senders: unsigned
-tags: { otp: { ttl: 1m } }
-routes: { ses: { type: smtp, host: smtp.example.com } }
+tags: { otp: { ttl: 1m, collapse: recipient } }
+bounces: { dsn: true, suppress_for: 1d }
+routes: { direct: { type: mx, ehlo: relay.example.com }, ses: { type: smtp, host: smtp.example.com } }
 rules: [{ name: all, via: ses }]
 `;
   expect(changes(MINIMAL, next)).toEqual([]);
@@ -34,6 +35,7 @@ data: ./elsewhere
 hostname: new.example.com
 retention: { content: 1h, sandbox: 1d }
 smtp: { listeners: [{ port: 2526, tls: implicit }], max_recipients: 7, trusted_networks: [127.0.0.0/8] }
+bounces: { listeners: [{ port: 2527, tls: none }] }
 http: { host: "::1", port: 8026, tokens: [{ name: ops, hash: "sha256:${'a'.repeat(64)}", scopes: [read] }] }
 log: { level: debug, format: pretty, file: x.log }
 unknown_senders: unsigned
@@ -45,6 +47,7 @@ rules: [{ name: default, via: [sandbox] }]
     `data: ${folder.path}/data -> ${folder.path}/elsewhere needs a restart`,
     'retention.content: until-settled -> a duration needs a restart',
     'smtp.listeners: 127.0.0.1:2525 (starttls) -> 127.0.0.1:2526 (implicit) needs a restart',
+    'bounces.listeners: none -> 127.0.0.1:2527 (none) needs a restart',
     'http.host: 127.0.0.1 -> ::1 needs a restart',
     'http.port: 8025 -> 8026 needs a restart',
     'http.tokens: other tokens need a restart',

@@ -31,6 +31,7 @@ test('the sandbox config loads without a warning and lets nothing leave the mach
         { selector: 'lp1', key: path.join(shipped, '..', 'data', 'dkim', 'example.com.rsa.pem') },
         { selector: 'lp2', key: path.join(shipped, '..', 'data', 'dkim', 'example.com.ed25519.pem') },
       ],
+      returnPath: null,
     },
   ]);
   expect([...config.tags.values()].map(({ name, priority, ttlMs }) => [name, priority, ttlMs])).toEqual([

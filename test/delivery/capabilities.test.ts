@@ -10,6 +10,7 @@ test('the keywords of an EHLO reply are read whatever their case', () => {
     eightBitMime: true,
     smtpUtf8: true,
     dsn: true,
+    deliverBySeconds: null,
     maxBytes: 1000,
     authMechanisms: new Set(),
   });

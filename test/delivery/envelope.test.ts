@@ -148,6 +148,18 @@ test('NOTIFY=NEVER is passed on', async () => {
   expect(hop.messages[0]?.recipients[0]?.parameters).toBe('NOTIFY=NEVER');
 });
 
+test('the outcome says that a wish for reports was passed on', async () => {
+  const { deliver } = await bench({ extensions: ['DSN'] });
+  const outcome = await deliver({ recipientDsn: { notify: ['SUCCESS'], orcpt: null } });
+  expect(outcome.dsnPassedOn).toBe(true);
+});
+
+test('the outcome does not say so where DSN is not offered', async () => {
+  const { deliver } = await bench({ extensions: [] });
+  const outcome = await deliver({ recipientDsn: { notify: ['SUCCESS'], orcpt: null } });
+  expect(outcome.dsnPassedOn).toBeUndefined();
+});
+
 test('DSN parameters are left out where DSN is not offered', async () => {
   const { hop, deliver } = await bench({ extensions: [] });
   await deliver({

@@ -26,7 +26,7 @@ export function routeTo(port: number, over: Partial<SmtpRouteConfig> = {}): Smtp
     rate: null,
     ca: null,
     servername: null,
-    connectTimeoutMs: 5_000,
+    connectTimeoutMs: { critical: 2_000, normal: 5_000, bulk: 5_000 },
     ehlo: null,
     ...over,
   };
@@ -46,6 +46,9 @@ export function requestFor(
     recipientDsn: null,
     smtpUtf8: false,
     eightBit: false,
+    priority: 'normal',
+    requireTls: false,
+    deliverBy: null,
     ...over,
     mailFrom: (over.mailFrom ?? 'sender@example.com') as EnvelopeAddress,
     recipient: (over.recipient ?? 'ann@example.net') as EnvelopeAddress,

@@ -116,9 +116,21 @@ test('the password does not go over a plain connection that leaves the machine, 
   const socket = new net.Socket();
   const connection = new SMTPConnection({ connection: socket });
   const deps = {
-    route: routeTo(25, { host: 'mail.example.net', auth }),
+    endpoint: {
+      nextHop: 'mail.example.net:25',
+      host: 'mail.example.net',
+      address: null,
+      port: 25,
+      tls: 'none',
+      tlsOptions: {},
+      judge: null,
+      tlsReason: '',
+      tlsAdvice: '',
+      auth,
+      localAddress: null,
+    } as const,
     ehlo: 'relay.example.com',
-    tlsOptions: {},
+    connectTimeoutMs: 1_000,
     timeouts: SMTP_TIMEOUTS,
     clock: systemClock,
   };

@@ -46,7 +46,10 @@ const hasty: Clock = {
 
 test('a host that does not answer is given up after the connect timeout', async () => {
   const { hop } = await bench();
-  const { deliver } = benchFor(routeTo(hop.port, { connectTimeoutMs: 3_000 }), hasty);
+  const { deliver } = benchFor(
+    routeTo(hop.port, { connectTimeoutMs: { critical: 1_000, normal: 3_000, bulk: 9_000 } }),
+    hasty,
+  );
   const outcome = await deliver();
   expect(outcome).toMatchObject({ kind: 'deferred', cause: 'connect', stage: 'connect' });
   expect(outcome.response).toMatch(/within 3000 ms/);

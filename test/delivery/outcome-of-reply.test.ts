@@ -12,6 +12,8 @@ const REPLIES: readonly (readonly [Stage, string, string])[] = [
   ['rcpt', '450 4.2.1 mailbox busy', 'deferred recipient'],
   ['rcpt', '452 4.2.2 mailbox full', 'deferred recipient'],
   ['rcpt', '451 greylisted', 'deferred recipient'],
+  ['rcpt', '450 4.7.1 greylisted', 'deferred recipient'],
+  ['rcpt', '451 4.7.1 greylisted', 'deferred recipient'],
   ['rcpt', '550 5.1.1 no such user', 'rejected recipient'],
   ['rcpt', '553 5.1.3 bad address syntax', 'rejected recipient'],
   ['rcpt', '550 5.7.1 blocked by policy', 'rejected recipient'],
@@ -29,6 +31,8 @@ const REPLIES: readonly (readonly [Stage, string, string])[] = [
   // The route's own trouble is never a bounce.
   ['mail', '450 4.7.1 too many messages', 'deferred route'],
   ['mail', '451 4.5.1 something', 'deferred route'],
+  ['mail', '454 4.7.0 Throttling failure: Maximum sending rate exceeded', 'deferred route'],
+  ['mail', '451 4.7.500 server busy', 'deferred route'],
   ['mail', '452 4.3.1 insufficient storage', 'deferred route'],
   ['mail', '451 local error', 'deferred route'],
   ['data', '451 4.3.0 local error', 'deferred route'],
@@ -73,6 +77,22 @@ test.each(REPLIES)('%s answered with "%s" is %s', (stage, text, expected) => {
   const reply = parseReply(text);
   expect(reply).not.toBeNull();
   expect(said(verdictOfReply(stage, reply))).toBe(expected);
+});
+
+/** A recipient's own server, with whom there is no login. */
+const MX_REPLIES: readonly (readonly [Stage, string, string])[] = [
+  ['mail', '530 5.7.0 Must issue a STARTTLS command first', 'deferred tls'],
+  ['mail', '550 5.7.0 not authorised', 'rejected content'],
+  ['rcpt', '554 5.7.1 Relay access denied', 'rejected recipient'],
+  ['rcpt', '530 authentication required', 'rejected recipient'],
+  ['rcpt', '450 4.7.1 greylisted', 'deferred recipient'],
+  ['rcpt', '421 4.7.0 too many connections', 'deferred route'],
+  ['mail', '451 4.5.0 busy', 'deferred route'],
+  ['mail', '503 5.5.1 EHLO first', 'deferred route'],
+];
+
+test.each(MX_REPLIES)('at a recipient\'s own server, %s answered with "%s" is %s', (stage, text, expected) => {
+  expect(said(verdictOfReply(stage, parseReply(text), 'mx'))).toBe(expected);
 });
 
 test.each(STAGES)('garbage at %s decides nothing: uncertain after the dot, deferred before it', (stage) => {

@@ -3,15 +3,23 @@ import type { Config } from '../../src/config/types.ts';
 import { RelayError } from '../../src/core/errors.ts';
 import { createIds } from '../../src/core/ids.ts';
 import type { Refusal } from '../../src/core/refusal.ts';
-import { createIntake } from '../../src/intake/accept.ts';
+import { type ArrivingDelivery, createIntake, type IntakeDeps } from '../../src/intake/accept.ts';
 import type { Accepted, Intake, Submission } from '../../src/intake/submission.ts';
 import type { Signer } from '../../src/signing/sign.ts';
 import { openSqliteStore } from '../../src/store/sqlite/open.ts';
-import type { HeadStart, HealthStore, IntakeStore, Lease, MessageView, Store } from '../../src/store/store.ts';
+import type {
+  HeadStart,
+  HealthStore,
+  IntakeStore,
+  Lease,
+  MessageView,
+  NewMessage,
+  Store,
+} from '../../src/store/store.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
 import { address } from '../support/address.ts';
 import { createManualClock } from '../support/clock.ts';
-import { testConfig } from '../support/config.ts';
+import { testConfig, testMxRoute, testSender, testSmtpRoute, testTag } from '../support/config.ts';
 import { until } from '../support/relay.ts';
 
 const clock = createManualClock(Date.UTC(2026, 0, 5, 10));
@@ -37,7 +45,9 @@ describe('accepting a message', () => {
     readonly signer?: Signer;
     readonly intake?: IntakeStore;
     readonly health?: Pick<HealthStore, 'current'>;
-    readonly headStart?: (route: string) => HeadStart | null;
+    readonly headStart?: (arrival: ArrivingDelivery) => HeadStart | null;
+    readonly chooseRoute?: IntakeDeps['chooseRoute'];
+    readonly interrupt?: IntakeDeps['interrupt'];
   }
 
   const intake = (given: Given = {}): Intake =>
@@ -50,6 +60,9 @@ describe('accepting a message', () => {
       log: silentLog,
       contents: { put() {}, forget() {} },
       headStart: given.headStart ?? (() => null),
+      chooseRoute: given.chooseRoute ?? ((via) => via[0] ?? ''),
+      returnPath: (delivery, domain) => address(`${delivery}@${domain}`),
+      interrupt: given.interrupt ?? (() => {}),
       onAccepted: ({ deliveries }) => woken.push(...deliveries.map((delivery) => delivery.route)),
       onRejected() {},
     });
@@ -64,6 +77,7 @@ describe('accepting a message', () => {
       deliverBySeconds: null,
     },
     content: Buffer.from(content, 'latin1'),
+    paysReport: null,
   });
 
   /** Accepts `content`, and returns what was stored. */
@@ -243,6 +257,130 @@ describe('accepting a message', () => {
       await intake({ headStart }).accept(submission(FULL, ['ann@example.net', 'bob@example.net']));
       expect([begun.length, canceled]).toEqual([0, 0]);
     });
+  });
+
+  describe('over several routes', () => {
+    const routes = [testSmtpRoute(), testMxRoute()];
+    const config = testConfig({
+      routes: new Map(routes.map((route) => [route.name, route])),
+      rules: [{ name: 'all', when: {}, action: { kind: 'via', routes: ['provider', 'direct'] } }],
+      senders: [testSender({ returnPath: 'bounces.example.com' })],
+    });
+    /** What the store was given. */
+    const given = async (over: Partial<Given> = {}, from = submission(FULL)): Promise<NewMessage | undefined> => {
+      const seen: NewMessage[] = [];
+      const watching: IntakeStore = {
+        ...store.intake,
+        accept(message) {
+          seen.push(message);
+          return store.intake.accept(message);
+        },
+      };
+      await intake({ config, intake: watching, ...over }).accept(from);
+      return seen[0];
+    };
+
+    it('begins with the one that is up, and keeps all of them for later', async () => {
+      const message = await given({ chooseRoute: (via) => via[1] ?? '' });
+      expect(message?.deliveries).toMatchObject([
+        { via: ['provider', 'direct'], route: 'direct', byDestination: true },
+      ]);
+      expect((await given())?.deliveries).toMatchObject([{ route: 'provider', byDestination: false }]);
+    });
+
+    it('asks for a head start on the route, in the lane and for the recipient that it will have', async () => {
+      const asked: ArrivingDelivery[] = [];
+      await given({
+        chooseRoute: () => 'direct',
+        headStart: (arrival) => {
+          asked.push(arrival);
+          return null;
+        },
+      });
+      expect(asked).toEqual([{ route: 'direct', priority: 'normal', recipient: 'ann@example.net' }]);
+    });
+
+    it('gives each delivery a return path of its own at the domain of the sender', async () => {
+      const message = await given({}, submission(FULL, ['ann@example.net', 'bob@example.net']));
+      expect(message?.deliveries.map(({ returnPath }) => returnPath)).toEqual(
+        message?.deliveries.map(({ id }) => `${id}@bounces.example.com`),
+      );
+      const bounce = submission(FULL);
+      const nullSender = { ...bounce, envelope: { ...bounce.envelope, mailFrom: '' as const } };
+      expect((await given({}, nullSender))?.deliveries).toMatchObject([{ returnPath: null }]);
+    });
+  });
+
+  describe('of which a newer one comes', () => {
+    const config = testConfig({ tags: new Map([['otp', testTag({ name: 'otp', collapse: 'recipient' })]]) });
+    const otp = `X-Leadpush-Tag: otp\r\n${FULL}`;
+
+    it('replaces the older one for the same recipient', async () => {
+      const { view: older } = await stored(otp, { config });
+      const { view: newer } = await stored(otp, { config });
+      expect((await store.history.message(older.id))?.deliveries).toMatchObject([
+        { state: 'superseded', supersededBy: newer.id },
+      ]);
+    });
+
+    it('breaks off the older one’s attempt', async () => {
+      const headStart = (): HeadStart => ({ leaseMs: 1000, begin() {}, cancel() {} });
+      const { view: older } = await stored(otp, { config, headStart });
+      const interrupted: string[] = [];
+      await stored(otp, { config, interrupt: (ids) => void interrupted.push(...ids) });
+      expect(interrupted).toEqual(older.deliveries.map(({ id }) => id));
+    });
+  });
+
+  describe('that the recipient is not to get', () => {
+    const config = testConfig({
+      tags: new Map([['otp', testTag({ name: 'otp', throttle: { perRecipient: { count: 1, perMs: 60_000 } } })]]),
+    });
+    const otp = `X-Leadpush-Tag: otp\r\n${FULL}`;
+    const answer = async (): Promise<unknown> => {
+      const canceled: number[] = [];
+      const headStart = (): HeadStart => ({ leaseMs: 1000, begin() {}, cancel: () => void canceled.push(1) });
+      const result = await intake({ config, headStart }).accept(submission(otp));
+      if (result.kind !== 'accepted') throw new Error(result.kind);
+      const [delivery] = (await store.history.message(result.id))?.deliveries ?? [];
+      return { state: delivery?.state, canceled: canceled.length };
+    };
+
+    it('is accepted all the same, and nothing begins, when it is one too many', async () => {
+      expect(await answer()).toEqual({ state: 'sending', canceled: 0 });
+      expect(await answer()).toEqual({ state: 'throttled', canceled: 1 });
+    });
+
+    it('is accepted all the same, and nothing begins, when the recipient is suppressed', async () => {
+      await store.suppressions.put({
+        recipient: address('Ann@example.net'),
+        reason: 'manual',
+        detail: 'asked for it',
+        messageId: null,
+        createdAt: clock.now(),
+        expiresAt: null,
+      });
+      expect(await answer()).toEqual({ state: 'suppressed', canceled: 1 });
+    });
+  });
+
+  it('takes the relay’s own report without a sender rule, as paid', async () => {
+    const seen: NewMessage[] = [];
+    const watching: IntakeStore = {
+      ...store.intake,
+      accept(message) {
+        seen.push(message);
+        return Promise.resolve({ kind: 'accepted', lease: null, interrupt: [] });
+      },
+    };
+    const report = submission(FULL.replace('app@example.com', 'postmaster@relay.other.example'));
+    const result = await intake({ intake: watching }).accept({
+      ...report,
+      envelope: { ...report.envelope, mailFrom: '' },
+      paysReport: 7,
+    });
+    expect(result.kind).toBe('accepted');
+    expect(seen).toMatchObject([{ paysReport: 7, wantsReports: false, suppression: 'bypass', throttle: null }]);
   });
 
   it('refuses an envelope sender outside the credential at MAIL, and keeps the refusal', async () => {

@@ -3,7 +3,7 @@ import { type Decision, decide, type RefusedDecision } from '../../src/intake/de
 import type { Config, CredentialConfig, RuleConfig } from '../../src/config/types.ts';
 import { scanHeader } from '../../src/mail/header.ts';
 import { address } from '../support/address.ts';
-import { testConfig, testCredential } from '../support/config.ts';
+import { testConfig, testCredential, testMxRoute, testSender, testSmtpRoute, testTag } from '../support/config.ts';
 
 interface Given {
   readonly config?: Config;
@@ -12,6 +12,8 @@ interface Given {
   readonly mailFrom?: string;
   readonly recipients?: readonly string[];
   readonly deliverBySeconds?: number;
+  readonly protocol?: string;
+  readonly isOwnReport?: boolean;
 }
 
 function decided(given: Given): Decision | RefusedDecision {
@@ -25,10 +27,10 @@ function decided(given: Given): Decision | RefusedDecision {
       address: '127.0.0.1',
       helo: 'app',
       tls: null,
-      protocol: 'ESMTP',
+      protocol: given.protocol ?? 'ESMTP',
     },
     envelope: {
-      mailFrom: address(given.mailFrom ?? 'no-reply@example.com'),
+      mailFrom: given.mailFrom === '' ? '' : address(given.mailFrom ?? 'no-reply@example.com'),
       recipients: (given.recipients ?? ['ann@example.net']).map((text) => ({ address: address(text), dsn: null })),
       dsn: { ret: null, envid: null },
       smtpUtf8: false,
@@ -37,6 +39,7 @@ function decided(given: Given): Decision | RefusedDecision {
     bytes,
     fields: scan.fields,
     now: 1_000_000,
+    isOwnReport: given.isOwnReport ?? false,
   });
 }
 
@@ -163,5 +166,123 @@ describe('the route', () => {
       kind: 'refused',
       refusal: { code: 550, text: 'No routing rule takes this message' },
     });
+  });
+});
+
+describe('what a message replaces', () => {
+  const tags = (collapse: 'recipient' | 'key' | 'none'): Config =>
+    testConfig({ tags: new Map([['otp', testTag({ name: 'otp', collapse })]]) });
+  const scope = (given: Given): string | null | undefined => {
+    const decision = decided(given);
+    return decision.kind === 'decided' ? decision.collapseScope : undefined;
+  };
+  const otp = `${FROM}\r\nX-Leadpush-Tag: otp`;
+  const keyed = `${otp}\r\nX-Leadpush-Collapse-Key: k`;
+
+  it('is nothing without a key, unless the tag says recipient', () => {
+    expect(scope({})).toBeNull();
+    expect(scope({ config: tags('key'), header: otp })).toBeNull();
+    expect(scope({ config: tags('recipient'), header: otp })).toBe('tag\n\notp');
+  });
+
+  it('goes by the key of the header before the tag', () => {
+    expect(scope({ config: tags('recipient'), header: keyed })).toBe('key\n\nk');
+    expect(scope({ header: `${FROM}\r\nX-Leadpush-Collapse-Key: k` })).toBe('key\n\nk');
+  });
+
+  it('is nothing for a tag with collapse: none, whatever the header says', () => {
+    expect(scope({ config: tags('none'), header: keyed })).toBeNull();
+  });
+
+  it('is never the mail of another credential', () => {
+    const [a, b] = ['a', 'b'].map((username) => scope({ header: keyed, credential: testCredential({ username }) }));
+    expect(a).not.toBe(b);
+  });
+
+  it('cannot be made the same for a key and a tag', () => {
+    const header = `${FROM}\r\nX-Leadpush-Collapse-Key: otp`;
+    expect(scope({ header })).not.toBe(scope({ config: tags('recipient'), header: otp }));
+  });
+});
+
+describe('guards and moments', () => {
+  const tag = testTag({
+    name: 'otp',
+    delayedAfterMs: 30_000,
+    suppression: 'bypass',
+    throttle: { perRecipient: { count: 5, perMs: 3_600_000 } },
+  });
+  const config = testConfig({
+    tags: new Map([['otp', tag]]),
+    senders: [testSender({ returnPath: 'bounces.example.com' })],
+    bounces: { dsn: true, listeners: [], suppressForMs: 1 },
+  });
+  const header = `${FROM}\r\nX-Leadpush-Tag: otp`;
+
+  it('come from the tag', () => {
+    expect(decided({ config, header })).toMatchObject({
+      suppression: 'bypass',
+      throttle: { scope: 'otp', count: 5, perMs: 3_600_000 },
+      delayedAfterMs: 30_000,
+    });
+  });
+
+  it('are none for mail without a tag, to which the suppression list applies', () => {
+    expect(decided({ config })).toMatchObject({ suppression: 'apply', throttle: null, delayedAfterMs: null });
+  });
+
+  it('give a return path at the domain of the sender, but not to mail with the null sender', () => {
+    expect(decided({ config })).toMatchObject({ returnPathDomain: 'bounces.example.com' });
+    expect(decided({ config, mailFrom: '' })).toMatchObject({ returnPathDomain: null });
+    expect(decided({})).toMatchObject({ returnPathDomain: null });
+  });
+
+  it('owe reports for SMTP mail with a sender, where the config says so', () => {
+    expect(decided({ config })).toMatchObject({ wantsReports: true });
+    expect(decided({ config, mailFrom: '' })).toMatchObject({ wantsReports: false });
+    expect(decided({ config, protocol: 'HTTP' })).toMatchObject({ wantsReports: false });
+    expect(decided({})).toMatchObject({ wantsReports: false });
+  });
+});
+
+describe('the relay’s own report', () => {
+  const own = {
+    header: 'From: Mail Delivery System <postmaster@relay.other.example>',
+    mailFrom: '',
+    isOwnReport: true,
+  };
+
+  it('needs no sender, is held back by no list and has no report of its own', () => {
+    const config = testConfig({ bounces: { dsn: true, listeners: [], suppressForMs: 1 } });
+    expect(decided({ config, ...own })).toMatchObject({
+      kind: 'decided',
+      suppression: 'bypass',
+      throttle: null,
+      wantsReports: false,
+      returnPathDomain: null,
+    });
+  });
+
+  it('is never reported about, whatever its sender', () => {
+    const config = testConfig({ bounces: { dsn: true, listeners: [], suppressForMs: 1 } });
+    expect(decided({ config, isOwnReport: true })).toMatchObject({ kind: 'decided', wantsReports: false });
+  });
+
+  it('is refused from anybody else', () => {
+    expect(decided({ ...own, isOwnReport: false })).toMatchObject({ kind: 'refused' });
+  });
+});
+
+describe('the routes of a message that asks for verified TLS', () => {
+  it('are those of its rule that have it, in order', () => {
+    const routes = [testSmtpRoute({ name: 'plain', tls: 'none' }), testMxRoute(), testSmtpRoute()];
+    const config = testConfig({
+      routes: new Map(routes.map((route) => [route.name, route])),
+      rules: [{ name: 'all', when: {}, action: { kind: 'via', routes: ['plain', 'direct', 'provider'] } }],
+    });
+    expect(decided({ config, header: `${FROM}\r\nX-Leadpush-Require-TLS: true` })).toMatchObject({
+      recipients: [{ via: ['direct', 'provider'], leftOut: ['plain'] }],
+    });
+    expect(decided({ config })).toMatchObject({ recipients: [{ via: ['plain', 'direct', 'provider'], leftOut: [] }] });
   });
 });

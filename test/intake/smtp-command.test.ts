@@ -81,8 +81,9 @@ describe('parseMailCommand', () => {
     'AUTH=a+zz',
     'AUTH=+00',
     'BY=0;R',
-    'BY=-5;N',
+    'BY=-5;R',
     'BY=1.5;R',
+    'BY=;N',
     'BY=10',
     'BY=10;X',
     'BY=1234567890;R',
@@ -101,11 +102,18 @@ describe('parseMailCommand', () => {
 
   test.each([
     ['BY=1;R', 1],
-    ['BY=+60;nt', 60],
-    ['BY=999999999;N', 999_999_999],
+    ['BY=+60;rt', 60],
+    ['BY=999999999;R', 999_999_999],
   ])('reads %s as %d seconds', (parameter, seconds) => {
     expect(mail(`MAIL FROM:<a@b.example> ${parameter}`)).toMatchObject({ deliverBySeconds: seconds });
   });
+
+  test.each(['BY=120;N', 'BY=0;N', 'BY=-30;NT'])(
+    'takes %s for no deadline: the message goes on past it',
+    (parameter) => {
+      expect(mail(`MAIL FROM:<a@b.example> ${parameter}`)).toMatchObject({ kind: 'mail', deliverBySeconds: null });
+    },
+  );
 
   test('accepts an ENVID of 100 characters', () => {
     expect(mail(`MAIL FROM:<a@b.example> ENVID=${'x'.repeat(100)}`)).toMatchObject({ dsn: { envid: 'x'.repeat(100) } });

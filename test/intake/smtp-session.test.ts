@@ -47,6 +47,7 @@ describe('the conversation', () => {
       'SMTPUTF8',
       'ENHANCEDSTATUSCODES',
       'DSN',
+      'DELIVERBY',
     ]);
   });
 
@@ -66,6 +67,7 @@ describe('the conversation', () => {
     const { content, ...rest } = last(rig);
     expect(Buffer.from(content).toString('latin1')).toBe('Subject: Hi\r\n\r\n.\r\nc\xffo\r\n');
     expect(rest).toEqual({
+      paysReport: null,
       submitter: { credential: null, address: '127.0.0.1', helo: 'client.example', tls: null, protocol: 'ESMTP' },
       envelope: {
         mailFrom: 'App@example.com',

@@ -3,65 +3,21 @@ import { RelayError } from '../../src/core/errors.ts';
 import type { DeliveryState } from '../../src/core/delivery.ts';
 import { createIds, type MessageId } from '../../src/core/ids.ts';
 import type { Priority } from '../../src/core/message.ts';
-import type { Outcome } from '../../src/core/outcome.ts';
-import type { DeliveryRequest, Transport } from '../../src/delivery/transport.ts';
+import type { Transport } from '../../src/delivery/transport.ts';
 import { createContentCache } from '../../src/queue/content-cache.ts';
-import type { AttemptTarget } from '../../src/queue/attempt.ts';
+import type { LaneTarget } from '../../src/queue/lane.ts';
 import { createScheduler, type Scheduler } from '../../src/queue/scheduler.ts';
 import { openSqliteStore } from '../../src/store/sqlite/open.ts';
-import type { HeadStart, QueueStore, Store } from '../../src/store/store.ts';
+import type { HeadStart, NewMessage, QueueStore, Store } from '../../src/store/store.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
 import { address } from '../support/address.ts';
 import { createManualClock, type ManualClock } from '../support/clock.ts';
 import { testConfig } from '../support/config.ts';
 import { until } from '../support/relay.ts';
+import { createFakeTransport, DELIVERED, type FakeTransport, REFUSED_CONNECTION, target } from './route.ts';
 
-const DELIVERED: Outcome = {
-  kind: 'delivered',
-  stage: 'dot',
-  nextHop: 'hop:25',
-  tls: null,
-  code: 250,
-  enhanced: '2.0.0',
-  response: 'ok',
-  timings: {},
-};
-const DEFERRED: Outcome & { readonly kind: 'deferred' } = {
-  ...DELIVERED,
-  kind: 'deferred',
-  cause: 'route',
-  stage: 'connect',
-  code: null,
-};
-
-/** A transport that the test answers for; it notes what runs at the same time. */
-function createFakeTransport(capacity: number): Transport & {
-  readonly calls: { readonly request: DeliveryRequest; readonly answer: (outcome: Outcome) => void }[];
-  highWater: number;
-} {
-  let running = 0;
-  const fake = {
-    capacity,
-    rate: null,
-    calls: [] as { request: DeliveryRequest; answer: (outcome: Outcome) => void }[],
-    highWater: 0,
-    async deliver(request: DeliveryRequest, signal: AbortSignal): Promise<Outcome> {
-      fake.highWater = Math.max(fake.highWater, ++running);
-      try {
-        return await new Promise<Outcome>((resolve) => {
-          fake.calls.push({ request, answer: resolve });
-          signal.addEventListener('abort', () => resolve({ ...DEFERRED, cause: 'local', response: 'given up' }));
-        });
-      } finally {
-        running--;
-      }
-    },
-    stop: () => Promise.resolve(),
-  };
-  return fake;
-}
-
-const target = (transport: Transport): AttemptTarget => ({ transport, captures: false, isProtected: true });
+/** Not now, and no fault of the route: the delivery waits for the next step of its ladder. */
+const DEFERRED = { ...REFUSED_CONNECTION, cause: 'recipient', stage: 'rcpt', code: 450 } as const;
 
 /** A failure of the store that passes. */
 const trouble = (): Promise<never> => Promise.reject(new RelayError('locked', { code: 'store-io', op: 'store.test' }));
@@ -70,14 +26,14 @@ describe('the scheduler', () => {
   let clock: ManualClock;
   let store: Store;
   let scheduler: Scheduler;
-  let transport: ReturnType<typeof createFakeTransport>;
+  let transport: FakeTransport;
   let retired: Transport[];
   const ids = createIds({ now: () => 1, monotonicMs: () => 1, after: () => () => {} });
 
   beforeEach(async () => {
     clock = createManualClock(1_000_000);
     store = await openSqliteStore({ file: ':memory:', clock, dropContentWhenSettled: true, exclusive: false });
-    transport = createFakeTransport(1);
+    transport = createFakeTransport();
     retired = [];
   });
 
@@ -87,8 +43,9 @@ describe('the scheduler', () => {
   });
 
   const begin = async (
-    lanes: ReadonlyMap<string, AttemptTarget> = new Map([['hop', target(transport)]]),
+    lanes: ReadonlyMap<string, LaneTarget> = new Map([['hop', target(transport)]]),
     queueStore: QueueStore = store.queue,
+    down: ReadonlySet<string> = new Set(),
   ): Promise<void> => {
     const cache = createContentCache(1000);
     scheduler = createScheduler(
@@ -96,12 +53,13 @@ describe('the scheduler', () => {
         store: queueStore,
         clock,
         log: silentLog,
-        retry: () => testConfig().retry,
+        rules: () => ({ retry: testConfig().retry, suppressForMs: 86_400_000 }),
         cachedContent: (id) => cache.get(id),
-        onSettled() {},
+        onTried() {},
         onRetired: (quiet) => void retired.push(quiet),
       },
       lanes,
+      down,
     );
     await scheduler.start();
   };
@@ -110,9 +68,14 @@ describe('the scheduler', () => {
     recipient: string,
     priority: Priority = 'normal',
     deadline = 2_000_000_000,
+    over: { readonly route?: string; readonly via?: readonly string[]; readonly byDestination?: boolean } & Partial<
+      Pick<NewMessage, 'collapseScope' | 'delayedAfterMs'>
+    > = {},
   ): Promise<MessageId> => {
+    const route = over.route ?? 'hop';
+    const delayedAfterMs = over.delayedAfterMs ?? null;
     const id = ids.message();
-    await store.intake.accept({
+    const accepted = await store.intake.accept({
       record: {
         id,
         headerMessageId: `<${id}@example.com>`,
@@ -145,18 +108,30 @@ describe('the scheduler', () => {
           dsn: null,
           rule: 'default',
           ruleReason: 'matches everything',
-          via: ['hop', 'other'],
-          route: 'hop',
+          via: over.via ?? ['hop', 'other'],
+          route,
+          byDestination: over.byDestination ?? false,
+          returnPath: null,
         },
       ],
       content: Buffer.from('hello'),
       idempotency: null,
       leaseMs: null,
+      collapseScope: over.collapseScope ?? null,
+      suppression: 'apply',
+      throttle: null,
+      delayedAfterMs,
+      wantsReports: false,
+      paysReport: null,
     });
-    scheduler?.wake('hop', clock.now(), deadline);
+    if (accepted.kind === 'accepted') scheduler?.interrupt(accepted.interrupt);
+    scheduler?.watch({ deadline, delayAt: delayedAfterMs === null ? null : clock.now() + delayedAfterMs });
+    scheduler?.wake({ route, priority, recipient: address(recipient) });
     return id;
   };
 
+  const ann = { route: 'hop', priority: 'normal', recipient: address('ann@example.net') } as const;
+  const hasRoom = (): boolean => (scheduler.room('hop')[0] ?? 0) > 0;
   const stateOf = async (id: MessageId): Promise<DeliveryState | undefined> =>
     (await store.history.message(id))?.deliveries[0]?.state;
   const untilState = (id: MessageId, state: DeliveryState): Promise<void> =>
@@ -175,24 +150,24 @@ describe('the scheduler', () => {
 
   it('gives a head start to an idle route, and none while its only slot is held', async () => {
     await begin();
-    await until(() => scheduler.headStart('hop') !== null, 'a head start', 5000);
-    expect(scheduler.headStart('hop')).toBeNull();
+    await until(() => scheduler.headStart(ann) !== null, 'a head start', 5000);
+    expect(scheduler.headStart(ann)).toBeNull();
   });
 
   it('gives no head start past mail that is due', async () => {
-    transport = createFakeTransport(2);
+    transport = createFakeTransport({ capacity: 2 });
     await begin();
-    await until(() => scheduler.hasRoom('hop') && scheduler.busy() === 0, 'an idle route', 5000);
-    scheduler.wake('hop', clock.now(), 2_000_000_000);
-    expect(scheduler.headStart('hop')).toBeNull();
+    await until(() => hasRoom() && scheduler.busy() === 0, 'an idle route', 5000);
+    scheduler.wake(ann);
+    expect(scheduler.headStart(ann)).toBeNull();
   });
 
   it('has the slot of a head start back when nothing was accepted', async () => {
     await begin();
     let held = null as HeadStart | null;
-    await until(() => (held ??= scheduler.headStart('hop')) !== null, 'a head start', 5000);
+    await until(() => (held ??= scheduler.headStart(ann)) !== null, 'a head start', 5000);
     held?.cancel();
-    expect(scheduler.hasRoom('hop')).toBe(true);
+    expect(hasRoom()).toBe(true);
   });
 
   it('hands the stored bytes to the transport', async () => {
@@ -226,7 +201,7 @@ describe('the scheduler', () => {
   });
 
   it('never has more attempts under way than the transport takes', async () => {
-    transport = createFakeTransport(3);
+    transport = createFakeTransport({ capacity: 3 });
     await begin();
     for (let i = 0; i < 9; i++) await queue(`r${i}@example.net`);
     for (let i = 0; i < 9; i++) {
@@ -254,7 +229,7 @@ describe('the scheduler', () => {
     await untilCalls(1);
     transport.calls[0]?.answer(DEFERRED);
     await untilState(id, 'deferred');
-    expect(await store.history.attempts(id)).toMatchObject([{ number: 1, outcome: 'deferred', cause: 'route' }]);
+    expect(await store.history.attempts(id)).toMatchObject([{ number: 1, outcome: 'deferred', cause: 'recipient' }]);
   });
 
   it('expires at its deadline what waits for a retry, without another attempt', async () => {
@@ -304,21 +279,16 @@ describe('the scheduler', () => {
   });
 
   it('goes on with other mail when a transport breaks its promise and throws', async () => {
-    const broken: Transport = {
-      capacity: 1,
-      rate: null,
-      deliver: () => Promise.reject(new Error('bug')),
-      stop: async () => {},
-    };
+    const broken: Transport = { ...createFakeTransport(), deliver: () => Promise.reject(new Error('bug')) };
     await begin(
       new Map([
-        ['hop', { transport: broken, captures: false, isProtected: true }],
-        ['other', { transport, captures: false, isProtected: true }],
+        ['hop', target(broken)],
+        ['other', target(transport)],
       ]),
     );
     const id = await queue('ann@example.net');
     await until(async () => (await stateOf(id)) === 'sending' && scheduler.busy() === 0, 'the attempt to fail', 5000);
-    expect(scheduler.hasRoom('hop')).toBe(true);
+    expect(hasRoom()).toBe(true);
   });
 
   it('does not take back the lease of an attempt that merely takes long', async () => {
@@ -347,7 +317,7 @@ describe('the scheduler', () => {
 
   it('moves mail whose attempt ended on a route that a reload took away', async () => {
     await begin();
-    const other = createFakeTransport(1);
+    const other = createFakeTransport();
     await queue('ann@example.net', 'critical');
     await untilCalls(1);
     scheduler.setLanes(new Map([['other', target(other)]]));
@@ -368,7 +338,7 @@ describe('the scheduler', () => {
   });
 
   it('starts mail that was accepted for a route which a reload took away meanwhile', async () => {
-    const other = createFakeTransport(1);
+    const other = createFakeTransport();
     await begin(new Map([['other', target(other)]]));
     await queue('ann@example.net');
     await until(() => other.calls.length === 1, 'an attempt on the other route', 5000);
@@ -376,13 +346,19 @@ describe('the scheduler', () => {
 
   it('goes on by itself after the store failed once to say what is due', async () => {
     let failures = 0;
-    await begin(undefined, { ...store.queue, nextDue: () => (failures-- > 0 ? trouble() : store.queue.nextDue()) });
-    await until(() => scheduler.headStart('hop') !== null, 'a quiet start', 5000);
+    await begin(undefined, {
+      ...store.queue,
+      nextDue: (full) => (failures-- > 0 ? trouble() : store.queue.nextDue(full)),
+    });
+    await until(() => scheduler.headStart(ann) !== null, 'a quiet start', 5000);
     await scheduler.stop();
 
     failures = 1;
     const id = await queue('ann@example.net');
-    await begin(undefined, { ...store.queue, nextDue: () => (failures-- > 0 ? trouble() : store.queue.nextDue()) });
+    await begin(undefined, {
+      ...store.queue,
+      nextDue: (full) => (failures-- > 0 ? trouble() : store.queue.nextDue(full)),
+    });
     await clock.advance(1_100);
     await untilCalls(1);
     transport.calls[0]?.answer(DELIVERED);
@@ -399,7 +375,7 @@ describe('the scheduler', () => {
         return store.queue.reclaimExpired(...given);
       },
     });
-    await until(() => scheduler.hasRoom('hop'), 'the start', 5000);
+    await until(() => hasRoom(), 'the start', 5000);
     const atStart = reclaims;
     const id = await queue('ann@example.net');
     await untilCalls(1);
@@ -408,5 +384,204 @@ describe('the scheduler', () => {
     transport.calls[0]?.answer(DELIVERED);
     await untilState(id, 'delivered');
     expect(await store.history.attempts(id)).toHaveLength(1);
+  });
+
+  const events = async (): Promise<string[]> => (await store.history.events({ limit: 1000 })).map(({ type }) => type);
+  const untilEvent = (type: string): Promise<void> =>
+    until(async () => (await events()).includes(type), `the event ${type}`, 5000);
+
+  describe('with lanes', () => {
+    it('keeps a slot free for critical mail while bulk takes all that it may', async () => {
+      transport = createFakeTransport({ capacity: 3 });
+      await begin();
+      for (let i = 0; i < 5; i++) await queue(`bulk${i}@example.net`, 'bulk');
+      await untilCalls(1);
+      await queue('ann@example.net', 'critical');
+      await untilCalls(2);
+      expect(recipients()).toEqual(['bulk0@example.net', 'ann@example.net']);
+    });
+
+    it('lets no destination have more than its share, and others pass', async () => {
+      transport = createFakeTransport({ capacity: 100, perDestination: 2 });
+      await begin();
+      for (let i = 0; i < 4; i++) await queue(`r${i}@slow.example`, 'bulk', 2_000_000_000, { byDestination: true });
+      await queue('ann@fast.example', 'bulk', 2_000_000_000, { byDestination: true });
+      await untilCalls(2);
+      expect(recipients().toSorted()).toEqual(['ann@fast.example', 'r0@slow.example']);
+    });
+
+    it('keeps a place at a busy destination free for critical mail', async () => {
+      transport = createFakeTransport({ capacity: 100, perDestination: 2 });
+      await begin();
+      for (let i = 0; i < 4; i++) await queue(`r${i}@slow.example`, 'bulk', 2_000_000_000, { byDestination: true });
+      await untilCalls(1);
+      await queue('ann@slow.example', 'critical', 2_000_000_000, { byDestination: true });
+      await untilCalls(2);
+      expect(recipients()[1]).toBe('ann@slow.example');
+    });
+
+    it('goes on at a destination that was full when one of its deliveries has ended', async () => {
+      transport = createFakeTransport({ capacity: 100, perDestination: 1 });
+      await begin();
+      for (let i = 0; i < 3; i++) await queue(`r${i}@slow.example`, 'bulk', 2_000_000_000, { byDestination: true });
+      for (let i = 0; i < 3; i++) {
+        await untilCalls(i + 1);
+        transport.calls[i]?.answer(DELIVERED);
+      }
+      expect(recipients()).toEqual(['r0@slow.example', 'r1@slow.example', 'r2@slow.example']);
+    });
+
+    it('does not ask the store again and again while a destination is full', async () => {
+      transport = createFakeTransport({ capacity: 100, perDestination: 1 });
+      let asked = 0;
+      await begin(undefined, {
+        ...store.queue,
+        nextDue: (full) => {
+          asked++;
+          return store.queue.nextDue(full);
+        },
+      });
+      for (let i = 0; i < 3; i++) await queue(`r${i}@slow.example`, 'bulk', 2_000_000_000, { byDestination: true });
+      await untilCalls(1);
+      await clock.advance(1000);
+      const before = asked;
+      await clock.advance(60_000);
+      expect(asked - before).toBeLessThan(3);
+    });
+  });
+
+  describe('with several routes', () => {
+    let other: FakeTransport;
+    const both = (): ReadonlyMap<string, LaneTarget> =>
+      new Map([
+        ['hop', target(transport)],
+        ['other', target(other)],
+      ]);
+    /** Three messages whose attempts fail on `hop`, one after the other. */
+    const breakHop = async (answer = REFUSED_CONNECTION): Promise<void> => {
+      for (let i = 0; i < 3; i++) {
+        await queue(`down${i}@example.net`, 'critical', 2_000_000_000, { via: ['hop'] });
+        await untilCalls(i + 1);
+        transport.calls[i]?.answer(answer);
+        await until(() => scheduler.busy() === 0, 'the attempt to end', 5000);
+      }
+    };
+
+    beforeEach(() => {
+      other = createFakeTransport();
+    });
+
+    it('delivers over the second when the first cannot be reached', async () => {
+      await begin(both());
+      const id = await queue('ann@example.net', 'critical');
+      await untilCalls(1);
+      transport.calls[0]?.answer(REFUSED_CONNECTION);
+      await until(() => other.calls.length === 1, 'an attempt on the other route', 5000);
+      other.calls[0]?.answer(DELIVERED);
+      await untilState(id, 'delivered');
+      expect(await store.history.attempts(id)).toMatchObject([
+        { number: 1, route: 'hop', outcome: 'deferred' },
+        { number: 2, route: 'other', outcome: 'delivered' },
+      ]);
+    });
+
+    it('takes a route out of use after three faults, and says so', async () => {
+      await begin(both());
+      await breakHop();
+      await untilEvent('route.down');
+      expect(scheduler.chooseRoute(['hop', 'other'])).toBe('other');
+    });
+
+    it('moves what waits on a route that went down to another of its own', async () => {
+      await begin(both());
+      const id = await queue('ann@example.net', 'bulk');
+      await untilCalls(1);
+      transport.calls[0]?.answer({ ...REFUSED_CONNECTION, kind: 'uncertain', stage: 'dot', cause: 'route' });
+      await untilState(id, 'deferred');
+      for (let i = 0; i < 2; i++) {
+        await queue(`down${i}@example.net`, 'critical', 2_000_000_000, { via: ['hop'] });
+        await untilCalls(i + 2);
+        transport.calls[i + 1]?.answer(REFUSED_CONNECTION);
+        await until(() => scheduler.busy() === 0, 'the attempt to end', 5000);
+      }
+      await until(
+        async () => (await store.history.message(id))?.deliveries[0]?.route === 'other',
+        'the delivery to move',
+        5000,
+      );
+    });
+
+    it('tries no mail on a route that is down', async () => {
+      await begin(both());
+      await breakHop();
+      await queue('ann@example.net', 'critical', 2_000_000_000, { via: ['hop'] });
+      await clock.advance(4_000);
+      expect(transport.calls).toHaveLength(3);
+    });
+
+    it('sends what was held back at once when a probe comes through', async () => {
+      await begin(both());
+      await breakHop();
+      const id = await queue('ann@example.net', 'critical', 2_000_000_000, { via: ['hop'] });
+      await clock.advance(5_000);
+      await until(() => transport.probes.length === 1, 'a probe', 5000);
+      transport.probes[0]?.answer(DELIVERED);
+      await untilCalls(4);
+      await untilEvent('route.up');
+      for (let i = 3; transport.calls[i] !== undefined || (await stateOf(id)) !== 'delivered'; i++) {
+        await untilCalls(i + 1);
+        transport.calls[i]?.answer(DELIVERED);
+        await until(() => scheduler.busy() === 0 || transport.calls.length > i + 1, 'the attempt to end', 5000);
+      }
+    });
+
+    it('lets one message through to see when a probe says too little', async () => {
+      transport = createFakeTransport({ capacity: 5 });
+      await begin(both());
+      await breakHop({ ...REFUSED_CONNECTION, stage: 'mail', cause: 'route', code: 421 });
+      for (let i = 0; i < 3; i++) await queue(`r${i}@example.net`, 'critical', 2_000_000_000, { via: ['hop'] });
+      await clock.advance(5_000);
+      await until(() => transport.probes.length === 1, 'a probe', 5000);
+      transport.probes[0]?.answer(DELIVERED);
+      await untilCalls(4);
+      await clock.advance(100);
+      expect(transport.calls).toHaveLength(4);
+      transport.calls[3]?.answer(DELIVERED);
+      await untilCalls(6);
+    });
+
+    it('probes a route that was down when the relay stopped before it sends mail there', async () => {
+      const id = await queue('ann@example.net', 'critical', 2_000_000_000, { via: ['hop'] });
+      await begin(both(), store.queue, new Set(['hop']));
+      await until(() => transport.probes.length === 1, 'a probe', 5000);
+      expect(transport.calls).toHaveLength(0);
+      transport.probes[0]?.answer(DELIVERED);
+      await untilCalls(1);
+      transport.calls[0]?.answer(DELIVERED);
+      await untilState(id, 'delivered');
+    });
+  });
+
+  it('breaks off an attempt whose message was replaced by a newer one', async () => {
+    await begin();
+    const old = await queue('ann@example.net', 'critical', 2_000_000_000, { collapseScope: 'reset' });
+    await untilCalls(1);
+    const young = await queue('ann@example.net', 'critical', 2_000_000_000, { collapseScope: 'reset' });
+    await untilState(old, 'superseded');
+    await untilCalls(2);
+    transport.calls[1]?.answer(DELIVERED);
+    await untilState(young, 'delivered');
+  });
+
+  it('says once that a message is delayed', async () => {
+    await begin();
+    await queue('ann@example.net', 'critical', 2_000_000_000, { delayedAfterMs: 30_000 });
+    await untilCalls(1);
+    await clock.advance(29_900);
+    expect(await events()).not.toContain('message.delayed');
+    await clock.advance(200);
+    await untilEvent('message.delayed');
+    await clock.advance(60_000);
+    expect((await events()).filter((type) => type === 'message.delayed')).toHaveLength(1);
   });
 });

@@ -37,7 +37,7 @@ describe('choosing a route', () => {
       rule: 'recovery',
       reason: 'tag is password-reset',
       via: ['second', 'first'],
-      route: 'second',
+      leftOut: [],
     });
   });
 
@@ -79,7 +79,7 @@ describe('choosing a route', () => {
 
   it('skips a plain route when TLS is required', () => {
     const choice = chooseRoute([via('r', {}, 'plain', 'second')], routes, { ...facts, requireTls: true });
-    expect(choice).toMatchObject({ kind: 'via', route: 'second' });
+    expect(choice).toMatchObject({ kind: 'via', via: ['second'], leftOut: ['plain'] });
   });
 
   it('is unusable when TLS is required and every route of the rule is plain', () => {

@@ -4,8 +4,8 @@
  * What must hold at the end: every message answered with 250 arrived; no message arrived more often than once plus the
  * number of its attempts that are recorded as `uncertain`; every delivery is final; the event sequence has no gap.
  */
-import Database from 'better-sqlite3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { countCopies, type DeliveryRow, eventGaps, openDeliveries, readDeliveries } from '../support/ledger.ts';
 import { type Ledger, startLoad } from '../support/load.ts';
 import { type NextHop, startNextHop, type Step } from '../support/next-hop.ts';
 import { createRelayHome, type RelayHome, type RelayProcess, sandboxConfig, until } from '../support/relay.ts';
@@ -22,17 +22,11 @@ type Stage =
   | 'random';
 const STAGES: readonly Stage[] = ['dot-written', 'answered', 'connect', 'MAIL', 'RCPT', 'DATA', 'content', 'dot'];
 
-interface Row {
-  readonly token: string;
-  readonly state: string;
-  readonly uncertain: number;
-}
-
 describe('kill -9', () => {
   let hop: NextHop;
   let home: RelayHome;
   const ledger: Ledger = { accepted: new Set(), unknown: new Set() };
-  let rows: readonly Row[] = [];
+  let rows: readonly DeliveryRow[] = [];
   let copies: ReadonlyMap<string, number> = new Map();
   let kills = 0;
 
@@ -63,7 +57,7 @@ describe('kill -9', () => {
     const last = await home.start();
     await until(() => openDeliveries(home) === 0, 'every delivery final', 120_000);
     expect(await last.stop()).toBe(0);
-    rows = readRows(home);
+    rows = readDeliveries(home);
     copies = countCopies(hop);
   }, 600_000);
 
@@ -98,12 +92,7 @@ describe('kill -9', () => {
   });
 
   it('leaves no gap in the event sequence', () => {
-    const db = new Database(home.database, { readonly: true });
-    try {
-      expect(db.prepare('SELECT max(seq) - count(*) AS gaps FROM events').get()).toEqual({ gaps: 0 });
-    } finally {
-      db.close();
-    }
+    expect(eventGaps(home)).toBe(0);
   });
 });
 
@@ -159,43 +148,4 @@ async function killAt(
   await relay.exited;
   await load.stop();
   if (stage !== 'random' && stage !== 'dot-written' && stage !== 'answered') hop.on(stage, null);
-}
-
-function countCopies(hop: NextHop): ReadonlyMap<string, number> {
-  const copies = new Map<string, number>();
-  for (const message of hop.messages) {
-    const token = /^Message-ID: <(.+)@load\.example\.com>/m.exec(message.content.toString('latin1'))?.[1] ?? 'none';
-    copies.set(token, (copies.get(token) ?? 0) + 1);
-  }
-  return copies;
-}
-
-function readRows(home: RelayHome): readonly Row[] {
-  const db = new Database(home.database, { readonly: true });
-  try {
-    return db
-      .prepare<[], Row>(
-        `SELECT replace(replace(m.header_message_id, '<', ''), '@load.example.com>', '') AS token, d.state,
-                (SELECT count(*) FROM attempts a WHERE a.did = d.did AND a.outcome = 'uncertain') AS uncertain
-           FROM deliveries d JOIN messages m USING (mid)`,
-      )
-      .all();
-  } finally {
-    db.close();
-  }
-}
-
-function openDeliveries(home: RelayHome): number {
-  const db = new Database(home.database, { readonly: true });
-  try {
-    return (
-      db
-        .prepare<[], { n: number }>(
-          "SELECT count(*) AS n FROM deliveries WHERE state IN ('queued', 'sending', 'deferred')",
-        )
-        .get()?.n ?? -1
-    );
-  } finally {
-    db.close();
-  }
 }

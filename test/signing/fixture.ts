@@ -30,6 +30,7 @@ export async function createSigningFixture(): Promise<SigningFixture> {
   const read = (path: string): Promise<string> => Promise.resolve(pems.get(path) ?? '');
   const sender: SenderConfig = {
     domain: DOMAIN,
+    returnPath: null,
     dkim: [
       { selector: 'rsa1', key: 'rsa.pem' },
       { selector: 'ed1', key: 'ed.pem' },

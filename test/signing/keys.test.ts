@@ -86,6 +86,7 @@ describe('the keys of a config', () => {
   };
   const sender = (domain: string, ...keys: readonly (readonly [string, string])[]): SenderConfig => ({
     domain,
+    returnPath: null,
     dkim: keys.map(([selector, key]) => ({ selector, key })),
   });
 

@@ -253,7 +253,7 @@ describe('trouble', () => {
   });
 
   test('a sender without keys is not among the domains', async () => {
-    const signer = await createSigner([{ domain: 'plain.example', dkim: [] }]);
+    const signer = await createSigner([{ domain: 'plain.example', dkim: [], returnPath: null }]);
     expect([...signer.domains]).toEqual([]);
   });
 });

@@ -6,7 +6,7 @@ import { openSqliteOperator } from '../../src/store/sqlite/open-operator.ts';
 import { openSqliteReader } from '../../src/store/sqlite/open-reader.ts';
 import { openSqliteStore } from '../../src/store/sqlite/open.ts';
 import type { ManualClock } from '../support/clock.ts';
-import { type Bench, DEFERRED, openBench, START_MS, tempFolder } from './fixture.ts';
+import { type Bench, DEFERRED, openBench, START_MS, tempFolder, until } from './fixture.ts';
 
 async function live(): Promise<Bench & { file: string }> {
   const file = path.join(await tempFolder(), 'relay.db');
@@ -19,7 +19,7 @@ async function live(): Promise<Bench & { file: string }> {
 async function look({ clock, store }: Bench): Promise<void> {
   await clock.advance(500);
   // The look went before this call, and its answer comes first.
-  await store.queue.nextDue();
+  await store.queue.nextDue(new Map());
 }
 
 test('a reader in another process sees each commit as soon as it was answered', async () => {
@@ -45,7 +45,7 @@ test('the reads of the store see each commit that was answered', async () => {
 test('an operator in another process changes the queue, and the relay notices it', async () => {
   const bench = await live();
   const { id, deliveries } = await bench.accept();
-  await bench.settle(await bench.claimOne(), DEFERRED, { state: 'deferred', dueAt: START_MS + 99_999, route: 'ses' });
+  await bench.settle(await bench.claimOne(), DEFERRED, until(START_MS + 99_999));
   let noticed = 0;
   bench.store.health.onOutsideChange(() => noticed++);
   await look(bench);

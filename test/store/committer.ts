@@ -40,8 +40,14 @@ async function acceptForEver(size: number): Promise<void> {
 
 async function settleForEver(): Promise<void> {
   for (;;) {
-    for (const lease of await store.queue.claim([{ route: 'ses', limit: 2 }], systemClock.now(), 60_000)) {
-      await store.queue.settle(lease, outcome, { state: 'delivered', captured: false }, systemClock.now());
+    for (const lease of await store.queue.claim(
+      [{ route: 'ses', room: [2, 2, 2], destinations: null }],
+      systemClock.now(),
+      60_000,
+    )) {
+      const now = systemClock.now();
+      const tries = [{ route: 'ses', startedAt: now, outcome }];
+      await store.queue.settle(lease, tries, { state: 'delivered', captured: false }, now);
       say(`settled ${lease.messageId}`);
     }
   }

@@ -7,22 +7,29 @@ import { describe, expect, test } from 'vitest';
 import type { DeliveryState } from '../../src/core/delivery.ts';
 import type { RelayEvent } from '../../src/core/event.ts';
 import { refuse } from '../../src/core/refusal.ts';
-import type { Store } from '../../src/store/store.ts';
+import type { Store, UsableRoute } from '../../src/store/store.ts';
 import { address } from '../support/address.ts';
 import type { ManualClock } from '../support/clock.ts';
 import {
   type Bench,
+  BOUNCED,
   DEFERRED,
   DELIVERED,
   LEASE_MS,
   openBench,
   type OpenSettings,
   REJECTED,
+  room,
   START_MS,
+  until,
 } from './fixture.ts';
 import { newMessage } from './message.ts';
 
 const MINUTE_MS = 60_000;
+
+/** Routes without a limit for each recipient domain. */
+const plain = (...names: readonly string[]): readonly UsableRoute[] =>
+  names.map((name) => ({ name, byDestination: false }));
 
 /** Runs the contract over stores that `open` makes. */
 export function describeStore(
@@ -75,6 +82,8 @@ export function describeStore(
           nextAttemptAt: START_MS,
           lastResponse: null,
           deliveredAt: null,
+          bounce: null,
+          supersededBy: null,
           updatedAt: START_MS,
         })),
       });
@@ -146,7 +155,7 @@ export function describeStore(
       const other = newMessage(ids, clock.now());
       expect(
         await store.intake.accept({ ...other, idempotency: { scope: '', key: 'k', expiresAt: clock.now() + 1 } }),
-      ).toEqual({ kind: 'accepted', lease: null });
+      ).toEqual({ kind: 'accepted', lease: null, interrupt: [] });
 
       await clock.advance(86_400_000);
       const again = await accept({ idempotencyKey: 'k' });
@@ -214,7 +223,7 @@ export function describeStore(
       const { store, ids } = await bench();
       const claimed = newMessage(ids, START_MS);
       await store.intake.accept(claimed);
-      const [lease] = await store.queue.claim([{ route: 'ses', limit: 1 }], START_MS, 1000);
+      const [lease] = await store.queue.claim([{ route: 'ses', room: room(1), destinations: null }], START_MS, 1000);
       const born = await store.intake.accept(newMessage(ids, START_MS, { leaseMs: 1000 }));
       if (born.kind !== 'accepted' || born.lease === null || lease === undefined) throw new Error('no lease');
 
@@ -222,7 +231,9 @@ export function describeStore(
       expect(born.lease).toMatchObject(rest);
       expect(born.lease.token).toBeGreaterThan(token);
       expect([deliveryId, messageId]).not.toContain(born.lease.deliveryId);
-      expect(await store.queue.claim([{ route: 'ses', limit: 9 }], START_MS + 1, 1000)).toEqual([]);
+      expect(
+        await store.queue.claim([{ route: 'ses', room: room(9), destinations: null }], START_MS + 1, 1000),
+      ).toEqual([]);
     });
 
     test('lets the lease of an acceptance run out like any other', async () => {
@@ -236,7 +247,7 @@ export function describeStore(
     test('gives no lease to one of several deliveries', async () => {
       const { store, ids } = await bench();
       const message = newMessage(ids, START_MS, { leaseMs: 1000, recipients: ['ann@example.net', 'bob@example.net'] });
-      expect(await store.intake.accept(message)).toEqual({ kind: 'accepted', lease: null });
+      expect(await store.intake.accept(message)).toEqual({ kind: 'accepted', lease: null, interrupt: [] });
     });
 
     test('hands out all that a transport needs', async () => {
@@ -261,6 +272,8 @@ export function describeStore(
         requireTls: false,
         priority: 'critical',
         tag: 'password-reset',
+        deadlineSource: 'tag',
+        destination: '',
         attempts: 0,
         crashes: 0,
         acceptedAt: START_MS,
@@ -286,9 +299,9 @@ export function describeStore(
       for (let i = 0; i < 3; i++) await accept({ delivery: { route: 'postmark' } });
       const leases = await store.queue.claim(
         [
-          { route: 'ses', limit: 2 },
-          { route: 'postmark', limit: 1 },
-          { route: 'unknown', limit: 5 },
+          { route: 'ses', room: room(2), destinations: null },
+          { route: 'postmark', room: room(1), destinations: null },
+          { route: 'unknown', room: room(5), destinations: null },
         ],
         clock.now(),
         LEASE_MS,
@@ -308,7 +321,7 @@ export function describeStore(
     test('hands out nothing before it is due, and nothing at or past its deadline', async () => {
       const { accept, claim, clock, settle, claimOne } = await bench();
       await accept();
-      await settle(await claimOne(), DEFERRED, { state: 'deferred', dueAt: START_MS + 10, route: 'ses' });
+      await settle(await claimOne(), DEFERRED, until(START_MS + 10));
       await clock.advance(9);
       expect(await claim()).toEqual([]);
       await clock.advance(15 * MINUTE_MS - 9);
@@ -362,7 +375,7 @@ export function describeStore(
       const before = await eventTypes();
 
       expect(await deliver(stale)).toBe('lost');
-      expect(await settle(stale, REJECTED, { state: 'bounced' })).toBe('lost');
+      expect(await settle(stale, REJECTED, BOUNCED)).toBe('lost');
       expect(await store.queue.renew(stale, clock.now() + LEASE_MS)).toBe('lost');
       expect(await store.queue.release(stale, clock.now())).toBe('lost');
       expect(await eventTypes()).toEqual(before);
@@ -422,7 +435,7 @@ export function describeStore(
       const { accept, claimOne, settle, store, clock, claim } = await bench();
       const { id } = await accept();
       const dueAt = START_MS + 30_000;
-      await settle(await claimOne(), DEFERRED, { state: 'deferred', dueAt, route: 'postmark' });
+      await settle(await claimOne(), DEFERRED, until(dueAt, 'postmark'));
 
       expect((await store.history.message(id))?.deliveries[0]).toMatchObject({
         state: 'deferred',
@@ -442,13 +455,13 @@ export function describeStore(
       const { accept, claimOne, settle, store } = await bench();
       const { id } = await accept();
       const outcome = { ...DEFERRED, kind: 'uncertain', cause: 'connect', code: null, enhanced: null } as const;
-      await settle(await claimOne(), outcome, { state: 'deferred', dueAt: START_MS + 1, route: 'ses' });
+      await settle(await claimOne(), outcome, until(START_MS + 1));
       expect((await store.history.attempts(id))[0]).toMatchObject({ outcome: 'uncertain', cause: 'connect' });
       expect((await store.history.eventsOf(id)).at(-1)?.data.attempt?.outcome).toBe('uncertain');
     });
 
     test.each([
-      ['bounced', { state: 'bounced' }, undefined],
+      ['bounced', BOUNCED, undefined],
       ['expired', { state: 'expired', reason: 'too late' }, 'too late'],
       ['quarantined', { state: 'quarantined', reason: 'poison' }, 'poison'],
     ] as const)('ends as %s with its event and reason', async (state, settlement, reason) => {
@@ -466,7 +479,7 @@ export function describeStore(
       const { accept, claimOne, settle, clock, store } = await bench();
       const { id } = await accept();
       for (let i = 1; i <= 3; i++) {
-        await settle(await claimOne(), DEFERRED, { state: 'deferred', dueAt: clock.now() + 10, route: 'ses' });
+        await settle(await claimOne(), DEFERRED, until(clock.now() + 10));
         await clock.advance(10);
       }
       expect((await store.history.attempts(id)).map((attempt) => attempt.number)).toEqual([1, 2, 3]);
@@ -476,9 +489,7 @@ export function describeStore(
       const { accept, claim, deliver, settle, store } = await bench();
       await Promise.all(Array.from({ length: 8 }, () => accept()));
       const leases = await claim();
-      await Promise.all(
-        leases.map((lease, i) => (i % 2 === 0 ? deliver(lease) : settle(lease, REJECTED, { state: 'bounced' }))),
-      );
+      await Promise.all(leases.map((lease, i) => (i % 2 === 0 ? deliver(lease) : settle(lease, REJECTED, BOUNCED))));
       const seqs = (await store.history.events({ afterSeq: 0, limit: 100 })).map((event) => event.data.seq);
       expect(seqs).toEqual(Array.from({ length: 16 }, (_, i) => i + 1));
     });
@@ -492,7 +503,7 @@ export function describeStore(
       if (one === undefined || two === undefined) throw new Error('two leases were expected');
       await deliver(one);
       expect(await store.history.message(id)).toMatchObject({ contentKept: true });
-      await settle(two, REJECTED, { state: 'bounced' });
+      await settle(two, REJECTED, BOUNCED);
       expect(await store.history.message(id)).toMatchObject({ contentKept: false });
       expect(await store.queue.content(id)).toBeNull();
       expect(await store.history.content(id)).toBeNull();
@@ -587,7 +598,9 @@ export function describeStore(
         expect(await claim()).toHaveLength(2);
         await clock.advance(LEASE_MS + 1);
         await store.queue.reclaimExpired(clock.now(), 3);
-        for (const other of (await store.queue.nextDue()).routes.size > 0 ? await store.history.queue(9) : []) {
+        for (const other of (await store.queue.nextDue(new Map())).routes.size > 0
+          ? await store.history.queue(9)
+          : []) {
           if (other.messageId !== id) await store.queue.cancel(other.messageId, clock.now(), 'test');
         }
         await clock.advance(10_000);
@@ -617,9 +630,9 @@ export function describeStore(
       await store.queue.reclaimExpired(clock.now(), 3);
       const [first] = await claim();
       if (first === undefined) throw new Error('nothing is due');
-      expect((await store.queue.nextDue()).routes.size).toBe(0);
+      expect((await store.queue.nextDue(new Map())).routes.size).toBe(0);
       await deliver(first);
-      expect((await store.queue.nextDue()).routes.size).toBe(1);
+      expect((await store.queue.nextDue(new Map())).routes.size).toBe(1);
     });
 
     test('has at most one interrupted delivery in work at a time, and others beside it', async () => {
@@ -648,7 +661,7 @@ export function describeStore(
       await claim(1, 'postmark');
       await clock.advance(LEASE_MS + 1);
       await store.queue.reclaimExpired(clock.now(), 3);
-      const requests = ['postmark', 'ses'].map((route) => ({ route, limit: 5 }));
+      const requests = ['postmark', 'ses'].map((route) => ({ route, room: room(5), destinations: null }));
       expect(await store.queue.claim(requests, clock.now(), LEASE_MS)).toHaveLength(1);
     });
 
@@ -658,7 +671,7 @@ export function describeStore(
       await claimOne();
       await clock.advance(LEASE_MS + 1);
       await store.queue.reclaimExpired(clock.now(), 3);
-      await settle(await claimOne(), DEFERRED, { state: 'deferred', dueAt: clock.now(), route: 'ses' });
+      await settle(await claimOne(), DEFERRED, until(clock.now()));
       expect(await claimOne()).toMatchObject({ crashes: 0, attempts: 2 });
     });
   });
@@ -702,35 +715,46 @@ export function describeStore(
   describe(`${name}: what is next`, () => {
     test('tells for each route when the next delivery is due, and the next deadline and lease end', async () => {
       const { accept, claim, settle, store, clock } = await bench();
-      expect(await store.queue.nextDue()).toEqual({ routes: new Map(), nextDeadline: null, nextLeaseEnd: null });
+      expect(await store.queue.nextDue(new Map())).toEqual({
+        routes: new Map(),
+        nextDeadline: null,
+        nextDelay: null,
+        nextLeaseEnd: null,
+      });
 
       await accept();
       await accept({ record: { priority: 'bulk', deadline: START_MS + 5 * MINUTE_MS } });
       const [first] = await claim();
       if (first === undefined) throw new Error('a lease was expected');
-      await settle(first, DEFERRED, { state: 'deferred', dueAt: START_MS + 700, route: 'postmark' });
+      await settle(first, DEFERRED, until(START_MS + 700, 'postmark'));
       await clock.advance(3);
       await accept();
 
-      expect(await store.queue.nextDue()).toEqual({
+      expect(await store.queue.nextDue(new Map())).toEqual({
         routes: new Map([
-          ['postmark', START_MS + 700],
-          ['ses', START_MS + 3],
+          ['postmark', [null, START_MS + 700, null]],
+          ['ses', [null, START_MS + 3, null]],
         ]),
         nextDeadline: START_MS + 15 * MINUTE_MS,
+        nextDelay: null,
         nextLeaseEnd: START_MS + LEASE_MS,
       });
     });
 
-    test('finds the earliest over all lanes of a route', async () => {
+    test('finds the earliest of each lane of a route', async () => {
       const { accept, store, clock } = await bench();
       await accept({ record: { priority: 'bulk' } });
       await accept({ record: { priority: 'critical' }, delivery: { route: 'postmark' } });
       await clock.advance(5);
       await accept({ record: { priority: 'critical' } });
       await accept({ record: { priority: 'bulk' }, delivery: { route: 'postmark' } });
-      const { routes } = await store.queue.nextDue();
-      expect([routes.get('ses'), routes.get('postmark'), routes.size]).toEqual([START_MS, START_MS, 2]);
+      const { routes } = await store.queue.nextDue(new Map());
+      expect(routes).toEqual(
+        new Map([
+          ['postmark', [START_MS, null, START_MS + 5]],
+          ['ses', [START_MS + 5, null, START_MS]],
+        ]),
+      );
     });
 
     test('counts interrupted deliveries among what is due', async () => {
@@ -739,7 +763,7 @@ export function describeStore(
       await claimOne();
       await clock.advance(LEASE_MS + 1);
       await store.queue.reclaimExpired(clock.now(), 3);
-      expect((await store.queue.nextDue()).routes).toEqual(new Map([['ses', clock.now()]]));
+      expect((await store.queue.nextDue(new Map())).routes).toEqual(new Map([['ses', [null, clock.now(), null]]]));
     });
   });
 
@@ -750,16 +774,16 @@ export function describeStore(
       const stuck = await b.accept({ delivery: { via: ['ses'] } });
       const elsewhere = await b.accept({ delivery: { route: 'postmark' } });
       const deferred = await b.accept({ record: { priority: 'critical' }, delivery: { via: ['ses', 'x', 'other'] } });
-      await b.settle(await b.claimOne(), DEFERRED, { state: 'deferred', dueAt: START_MS + 9, route: 'ses' });
+      await b.settle(await b.claimOne(), DEFERRED, until(START_MS + 9));
 
-      expect(await b.store.queue.reroute(['other', 'postmark'])).toBe(2);
+      expect(await b.store.queue.reroute(plain('other', 'postmark'))).toBe(2);
       const routeOf = async (id: typeof queued.id): Promise<string | undefined> =>
         (await b.store.history.message(id))?.deliveries[0]?.route;
       expect(await routeOf(queued.id)).toBe('postmark');
       expect(await routeOf(deferred.id)).toBe('other');
       expect(await routeOf(stuck.id)).toBe('ses');
       expect(await routeOf(elsewhere.id)).toBe('postmark');
-      expect(await b.store.queue.reroute(['other', 'postmark'])).toBe(0);
+      expect(await b.store.queue.reroute(plain('other', 'postmark'))).toBe(0);
       expect((await b.claim(10, 'postmark')).map((lease) => lease.messageId)).toContain(queued.id);
     });
 
@@ -767,7 +791,7 @@ export function describeStore(
       const { accept, claimOne, store } = await bench();
       await accept({ delivery: { route: 'postmark' } });
       await claimOne('postmark');
-      expect(await store.queue.reroute(['ses', 'postmark'])).toBe(0);
+      expect(await store.queue.reroute(plain('ses', 'postmark'))).toBe(0);
     });
 
     test('moves quarantined and interrupted deliveries and those in work, and none that are done', async () => {
@@ -786,7 +810,7 @@ export function describeStore(
         if (lease.messageId === interrupted.id) await b.store.queue.release(lease, START_MS);
       }
 
-      expect(await b.store.queue.reroute(['postmark'])).toBe(3);
+      expect(await b.store.queue.reroute(plain('postmark'))).toBe(3);
       for (const [{ id }, route] of [
         [quarantined, 'postmark'],
         [done, 'ses'],
@@ -802,7 +826,7 @@ export function describeStore(
     test('makes a deferred delivery due at once', async () => {
       const { accept, claimOne, settle, store, clock } = await bench();
       const { id, deliveries } = await accept();
-      await settle(await claimOne(), DEFERRED, { state: 'deferred', dueAt: START_MS + 99_999, route: 'ses' });
+      await settle(await claimOne(), DEFERRED, until(START_MS + 99_999));
       await clock.advance(1);
       expect(await store.queue.retryNow(id, clock.now())).toEqual({ changed: deliveries, unchanged: [] });
       expect(await claimOne()).toMatchObject({ dueAt: START_MS + 1, attempts: 1 });
@@ -811,7 +835,7 @@ export function describeStore(
     test('brings back a bounced delivery whose content is kept, and the message is open again', async () => {
       const { accept, claimOne, settle, store, deliver, clock } = await bench({ dropContentWhenSettled: false });
       const { id, delivery } = await accept();
-      await settle(await claimOne(), REJECTED, { state: 'bounced' });
+      await settle(await claimOne(), REJECTED, BOUNCED);
       await clock.advance(1);
       expect((await store.queue.retryNow(delivery, clock.now())).changed).toEqual([delivery]);
       expect(await store.upkeep.dropContent(clock.now() + 1, clock.now() + 1, 10)).toBe(0);
@@ -822,7 +846,7 @@ export function describeStore(
     test('is told why a delivery cannot be tried again', async () => {
       const { accept, claimOne, settle, deliver, store, clock } = await bench();
       const bounced = await accept();
-      await settle(await claimOne(), REJECTED, { state: 'bounced' });
+      await settle(await claimOne(), REJECTED, BOUNCED);
       const delivered = await accept();
       await deliver(await claimOne());
       const sending = await accept();
@@ -869,7 +893,7 @@ export function describeStore(
         contentKept: false,
         deliveries: [{ state: 'canceled' }],
       });
-      expect(await store.queue.nextDue()).toMatchObject({ nextDeadline: null });
+      expect(await store.queue.nextDue(new Map())).toMatchObject({ nextDeadline: null });
     });
 
     test('changes nothing for an id that is not known', async () => {
@@ -923,7 +947,7 @@ export function describeStore(
       const reset = (await accept({ record: { flow: 'f' }, recipients: ['ann@example.net'] })).id;
       await deliver(await claimOne());
       const bounced = (await accept({ recipients: ['bob@example.net'] })).id;
-      await settle(await claimOne(), REJECTED, { state: 'bounced' });
+      await settle(await claimOne(), REJECTED, BOUNCED);
       await clock.advance(1000);
       const news = (await accept({ record: { tag: 'news', priority: 'bulk' }, recipients: ['ann@example.net'] })).id;
       await claim();
@@ -935,7 +959,7 @@ export function describeStore(
       expect(await list({ flow: 'f' })).toEqual([waiting, reset]);
       expect(await list({ recipient: 'ANN@example.net' })).toEqual([waiting, news, reset]);
       expect(await list({ state: 'delivered' })).toEqual([reset]);
-      expect(await list({ state: 'bounced' })).toEqual([bounced]);
+      expect(await list(BOUNCED)).toEqual([bounced]);
       expect(await list({ state: 'sending' })).toEqual([news]);
       expect(await list({ state: 'queued' })).toEqual([waiting]);
       expect(await list({ sinceMs: START_MS + 1000 })).toEqual([waiting, news]);
@@ -962,7 +986,7 @@ export function describeStore(
       await deliver(await claimOne());
       await clock.advance(1000);
       await accept({ record: { tag: 'news' }, recipients: ['bob@example.net'] });
-      await settle(await claimOne(), REJECTED, { state: 'bounced' });
+      await settle(await claimOne(), REJECTED, BOUNCED);
       await store.intake.reject({
         id: ids.message(),
         at: clock.now(),
@@ -980,7 +1004,7 @@ export function describeStore(
       expect(await list({ types: [] })).toEqual([]);
       expect(await list({ tag: 'news' })).toEqual([3, 4]);
       expect(await list({ state: 'queued' })).toEqual([1, 3]);
-      expect(await list({ state: 'bounced' })).toEqual([4]);
+      expect(await list(BOUNCED)).toEqual([4]);
       expect(await list({ recipient: 'ANN@example.net' })).toEqual([1, 2]);
       expect(await list({ state: 'rejected' })).toEqual([5]);
       expect(await list({ recipient: 'bob@example.net' })).toEqual([3, 4, 5]);
@@ -1036,7 +1060,7 @@ export function describeStore(
         await deliver(await claimOne());
       }
       await accept();
-      await settle(await claimOne(), REJECTED, { state: 'bounced' });
+      await settle(await claimOne(), REJECTED, BOUNCED);
 
       const reset = { tag: 'password-reset', accepted: 5, states: { delivered: 4, bounced: 1 } };
       expect(await store.history.stats(START_MS)).toEqual([
@@ -1063,7 +1087,7 @@ export function describeStore(
       await settle(await claimOne(), DEFERRED, { state: 'quarantined', reason: 'poison' });
       await clock.advance(1);
       await accept({ record: { priority: 'bulk' } });
-      await settle(await claimOne(), DEFERRED, { state: 'deferred', dueAt: START_MS + 99_999, route: 'ses' });
+      await settle(await claimOne(), DEFERRED, until(START_MS + 99_999));
       await accept({ record: { priority: 'critical' } });
       await claimOne();
       await clock.advance(1);
@@ -1177,19 +1201,17 @@ export function describeStore(
       await stopped;
       const closed = { name: 'RelayError', code: 'store-closed' };
       await expect(store.intake.accept(newMessage(ids, clock.now()))).rejects.toMatchObject(closed);
-      await expect(store.queue.nextDue()).rejects.toMatchObject(closed);
+      await expect(store.queue.nextDue(new Map())).rejects.toMatchObject(closed);
       await expect(store.history.queue(1)).rejects.toMatchObject(closed);
       await store.stop();
     });
 
     test('takes the result of an attempt that it does not know as lost', async () => {
-      const { store, ids, clock, accept, claimOne } = await bench();
+      const { ids, accept, claimOne, settle } = await bench();
       await accept();
       const lease = await claimOne();
       const unknown = { ...lease, deliveryId: ids.delivery() };
-      expect(await store.queue.settle(unknown, DELIVERED, { state: 'delivered', captured: false }, clock.now())).toBe(
-        'lost',
-      );
+      expect(await settle(unknown, DELIVERED, { state: 'delivered', captured: false })).toBe('lost');
     });
   });
 }

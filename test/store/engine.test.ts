@@ -168,12 +168,20 @@ describe('a full disk', () => {
 
   test('refuses new mail, records results from the reserve, and says that it is full', () => {
     const { engine, rooms } = smallDatabase();
-    const [claim] = engine.run([call('claim', [{ route: 'ses', limit: 2 }], START_MS, LEASE_MS)]).results;
+    const [claim] = engine.run([
+      call('claim', [{ route: 'ses', room: [2, 2, 2], destinations: null }], START_MS, LEASE_MS),
+    ]).results;
     const leases = (claim?.ok ? claim.value : []) as readonly unknown[];
     expect(leases).toHaveLength(2);
 
     const settle = (lease: unknown): Call =>
-      call('settle', lease, DELIVERED, { state: 'delivered', captured: false }, START_MS);
+      call(
+        'settle',
+        lease,
+        [{ route: 'ses', startedAt: START_MS, outcome: DELIVERED }],
+        { state: 'delivered', captured: false },
+        START_MS,
+      );
     const reply = engine.run([settle(leases[0]), accept(50_000), settle(leases[1])]);
     expect(values(reply.results)).toEqual(['settled', 'store-full', 'settled']);
     expect(reply.trouble).toMatchObject({ kind: 'full', lasting: false });

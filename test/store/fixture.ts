@@ -5,7 +5,7 @@ import path from 'node:path';
 import { onTestFinished } from 'vitest';
 import { createIds, type DeliveryId, type Ids, type MessageId } from '../../src/core/ids.ts';
 import type { Outcome } from '../../src/core/outcome.ts';
-import type { Lease, Settlement, Store } from '../../src/store/store.ts';
+import type { DestinationRoom, LaneRoom, Lease, Settlement, Store, Try } from '../../src/store/store.ts';
 import { createManualClock, type ManualClock } from '../support/clock.ts';
 import { type MessageWishes, newMessage } from './message.ts';
 
@@ -35,6 +35,10 @@ export const DEFERRED: Outcome = {
   enhanced: '4.2.1',
   response: 'try later',
 };
+const NO_ANSWER = { code: null, enhanced: null, response: 'no answer' } as const;
+export const REFUSED: Outcome = { ...FACTS, ...NO_ANSWER, kind: 'deferred', cause: 'connect', stage: 'connect' };
+/** The final dot was written, and no answer came. */
+export const UNCERTAIN: Outcome = { ...FACTS, ...NO_ANSWER, kind: 'uncertain', cause: 'connect' };
 export const REJECTED: Outcome = {
   ...FACTS,
   kind: 'rejected',
@@ -43,6 +47,23 @@ export const REJECTED: Outcome = {
   enhanced: '5.1.1',
   response: 'no such user',
 };
+
+/** A bounce that suppresses nobody. */
+export const BOUNCED: Extract<Settlement, { readonly state: 'bounced' }> = {
+  state: 'bounced',
+  bounce: { class: 'recipient', why: 'enhanced code 5.1.1: bad destination mailbox address' },
+  suppressUntil: null,
+};
+
+/** Deferred on route `ses`, up to `dueAt`. */
+export function until(dueAt: number, route = 'ses', byDestination = false): Settlement {
+  return { state: 'deferred', dueAt, route, byDestination };
+}
+
+/** Room for `count` of any lane. */
+export function room(count: number): LaneRoom {
+  return [count, count, count];
+}
 
 /** A store, its clock, and the steps that many tests share. */
 export interface Bench {
@@ -54,11 +75,14 @@ export interface Bench {
     wishes?: MessageWishes,
   ): Promise<{ readonly id: MessageId; readonly delivery: DeliveryId; readonly deliveries: readonly DeliveryId[] }>;
   /** Claims up to `limit` of `route` now. */
-  claim(limit?: number, route?: string): Promise<readonly Lease[]>;
+  claim(limit?: number, route?: string, destinations?: DestinationRoom): Promise<readonly Lease[]>;
   /** Claims exactly one. */
   claimOne(route?: string): Promise<Lease>;
-  settle(lease: Lease, outcome: Outcome, settlement: Settlement): Promise<'settled' | 'lost'>;
-  deliver(lease: Lease, captured?: boolean): Promise<'settled' | 'lost'>;
+  /** Settles an attempt of one try over the lease's route, begun when it was claimed or accepted. */
+  settle(lease: Lease, outcome: Outcome, settlement: Settlement): ReturnType<Store['queue']['settle']>;
+  deliver(lease: Lease, captured?: boolean): ReturnType<Store['queue']['settle']>;
+  /** The parts of a try of `lease` with `outcome`. */
+  tryOf(lease: Lease, outcome: Outcome, route?: string): Try;
   /** Types of all events so far, in order of `seq`. */
   eventTypes(): Promise<readonly string[]>;
 }
@@ -76,10 +100,15 @@ export async function openBench(
   const ids = createIds(clock);
   const store = await open(clock, settings);
   onTestFinished(() => store.stop());
-  const claim: Bench['claim'] = (limit = 100, route = 'ses') =>
-    store.queue.claim([{ route, limit }], clock.now(), LEASE_MS);
+  const claim: Bench['claim'] = (limit = 100, route = 'ses', destinations) =>
+    store.queue.claim([{ route, room: room(limit), destinations: destinations ?? null }], clock.now(), LEASE_MS);
+  const tryOf: Bench['tryOf'] = (lease, outcome, route = lease.route) => ({
+    route,
+    startedAt: lease.leaseUntil - LEASE_MS,
+    outcome,
+  });
   const settle: Bench['settle'] = (lease, outcome, settlement) =>
-    store.queue.settle(lease, outcome, settlement, clock.now());
+    store.queue.settle(lease, [tryOf(lease, outcome)], settlement, clock.now());
   return {
     store,
     clock,
@@ -99,6 +128,7 @@ export async function openBench(
       return lease;
     },
     settle,
+    tryOf,
     deliver: (lease, captured = false) => settle(lease, DELIVERED, { state: 'delivered', captured }),
     async eventTypes() {
       return (await store.history.events({ afterSeq: 0, limit: 1000 })).map((event) => event.type);

@@ -53,8 +53,8 @@ test('no batch grows past its bounds in calls or in octets', async () => {
   void group.call('probe', 0);
   await nextTurn();
   for (let i = 0; i < 300; i++) void group.call('probe', i);
-  const { record, deliveries, idempotency } = newMessage(ids, 1);
-  const message = { record, deliveries, idempotency, leaseMs: null };
+  const { content, ...message } = newMessage(ids, 1);
+  expect(content.length).toBeGreaterThan(0);
   for (let i = 0; i < 3; i++) void group.call('accept', message, new Uint8Array(12 * 1024 * 1024));
   for (let i = 0; i < 6; i++) await finish();
   expect(batches.map((batch) => batch.length)).toEqual([1, 256, 45, 1, 1]);

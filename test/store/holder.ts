@@ -8,5 +8,5 @@ const file = process.argv[2] ?? '';
 const store = await openSqliteStore({ file, clock: systemClock, dropContentWhenSettled: true, exclusive: true });
 const now = Date.UTC(2026, 0, 5, 10);
 await store.intake.accept(newMessage(createIds(systemClock), now));
-const [lease] = await store.queue.claim([{ route: 'ses', limit: 1 }], now, 600_000);
+const [lease] = await store.queue.claim([{ route: 'ses', room: [1, 1, 1], destinations: null }], now, 600_000);
 console.log(JSON.stringify(lease));

@@ -11,6 +11,12 @@ export interface MessageWishes {
   readonly content?: Uint8Array;
   readonly idempotencyKey?: string;
   readonly leaseMs?: number;
+  readonly collapseScope?: string;
+  readonly suppression?: NewMessage['suppression'];
+  readonly throttle?: NewMessage['throttle'];
+  readonly delayedAfterMs?: number;
+  readonly wantsReports?: boolean;
+  readonly paysReport?: number;
 }
 
 /** A message to ann@example.net over route `ses`, due within 15 minutes; give what the test is about. */
@@ -53,6 +59,8 @@ export function newMessage(ids: Ids, now: number, wishes: MessageWishes = {}): N
       ruleReason: 'its tag is password-reset',
       via: ['ses', 'postmark'],
       route: 'ses',
+      byDestination: false,
+      returnPath: null,
       ...wishes.delivery,
     })),
     content,
@@ -61,5 +69,11 @@ export function newMessage(ids: Ids, now: number, wishes: MessageWishes = {}): N
         ? null
         : { scope: 'keycloak', key: wishes.idempotencyKey, expiresAt: acceptedAt + 86_400_000 },
     leaseMs: wishes.leaseMs ?? null,
+    collapseScope: wishes.collapseScope ?? null,
+    suppression: wishes.suppression ?? 'apply',
+    throttle: wishes.throttle ?? null,
+    delayedAfterMs: wishes.delayedAfterMs ?? null,
+    wantsReports: wishes.wantsReports ?? false,
+    paysReport: wishes.paysReport ?? null,
   };
 }

@@ -178,9 +178,13 @@ describe('the process lock', () => {
     await once(child, 'exit');
 
     const store = await open(file);
-    expect((await store.queue.nextDue()).nextLeaseEnd).toBe(0);
+    expect((await store.queue.nextDue(new Map())).nextLeaseEnd).toBe(0);
     expect(await store.queue.reclaimExpired(START_MS, 3)).toBe(1);
-    const [lease] = await store.queue.claim([{ route: 'ses', limit: 1 }], START_MS, LEASE_MS);
+    const [lease] = await store.queue.claim(
+      [{ route: 'ses', room: [1, 1, 1], destinations: null }],
+      START_MS,
+      LEASE_MS,
+    );
     expect(lease).toMatchObject({ deliveryId, crashes: 1 });
     expect(lease?.token).toBeGreaterThan(token);
   });

@@ -21,16 +21,18 @@ const BOUNDED: readonly { readonly step: RegExp; readonly because: string }[] = 
   { step: /USING (?:COVERING )?INDEX deliveries_suspect/, because: 'as many rows as were in work during a crash' },
   { step: /^SCAN (?:routes|tags)$/, because: 'as many rows as routes or tags in use' },
   { step: /^SCAN CONSTANT ROW$/, because: 'one row' },
-  { step: /^SCAN json_each/, because: 'as many rows as event types' },
+  { step: /^SCAN json_each/, because: 'as many rows as event types or full destinations' },
   { step: /^SCAN own$/, because: 'the messages of one recipient, when they are not too many' },
 ];
 
 /** The newest or oldest of all come in order of their key: that walk stops at its limit. */
-const STOPS_AT_LIMIT = /^SCAN (?:m|e|events|messages): SELECT .*ORDER BY (?:m\.mid|(?:e\.)?seq)(?: DESC| ASC)? LIMIT/;
+const STOPS_AT_LIMIT =
+  /^SCAN (?:m|e|r|events|messages): SELECT .*ORDER BY (?:m\.mid|r\.number|(?:e\.)?seq)(?: DESC| ASC)? LIMIT/;
 
 /** Statements that walk a table on purpose, and stop by themselves. */
 const MAY_WALK: readonly { readonly sql: string; readonly because: string }[] = [
   { sql: 'SELECT mid, accepted_at, settled_at FROM messages ORDER BY mid', because: 'ends at the first young message' },
+  { sql: 'SELECT 1 FROM waiting LIMIT 1', because: 'one row' },
 ];
 
 /** Statements that may sort, found by a part of their text. */
@@ -93,14 +95,49 @@ test('claiming goes through the index of its lane, in order of due time', () => 
   const claims = [...plans].filter(([sql]) => sql.includes('ORDER BY d.due_at LIMIT'));
   expect(claims.map(([, steps]) => steps)).toEqual([
     [
-      'SEARCH d USING INDEX deliveries_due (route=? AND priority=? AND due_at<?)',
+      'SEARCH d USING INDEX deliveries_due (route=? AND priority=? AND destination=? AND due_at<?)',
       'SEARCH m USING INTEGER PRIMARY KEY (rowid=?)',
     ],
     [
       'SEARCH d USING INDEX deliveries_suspect (route=? AND priority=? AND due_at<?)',
+      'LIST SUBQUERY 1',
+      'SCAN json_each VIRTUAL TABLE INDEX 1:',
+      'CREATE BLOOM FILTER',
       'SEARCH m USING INTEGER PRIMARY KEY (rowid=?)',
     ],
   ]);
+});
+
+test('finding a destination with something due goes past full ones and their backlogs by seeks alone', () => {
+  const plans = plansOf((db) => createWriter(db, createEventLog(db), true));
+  const steps = [...plans]
+    .filter(([sql]) => sql.includes('FROM waiting') && !sql.includes('LIMIT 1'))
+    .map(([, plan]) => plan[0]);
+  expect(steps).toEqual(['SEARCH waiting USING PRIMARY KEY (route=? AND priority=? AND destination>?)']);
+  const heads = [...plans].filter(([sql]) => sql.includes('FROM waiting INDEXED BY') && sql.includes('LIMIT 1'));
+  expect(heads.map(([, plan]) => plan[0])).toEqual([
+    'SEARCH waiting USING COVERING INDEX waiting_due (route=? AND priority=? AND due_at<?)',
+    'SEARCH waiting USING COVERING INDEX waiting_due (route=? AND priority=?)',
+  ]);
+});
+
+test('the triggers that keep destinations look up the next delivery of one destination by a seek', () => {
+  const db = connect({ file: ':memory:', readonly: false, busyMs: 0 });
+  migrate(db, false);
+  const triggers = db
+    .prepare<[], string>("SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'waiting_go%'")
+    .pluck()
+    .all();
+  const inner = triggers.flatMap((sql) => sql.match(/SELECT (?:1|min)[^;]*?d\.crashes = 0/g) ?? []);
+  expect(inner).toHaveLength(4);
+  for (const sql of inner) {
+    const plan = db.prepare<[], PlanStep>(`EXPLAIN QUERY PLAN ${sql.replaceAll(/old\.\w+/g, "'x'")}`).all();
+    expect(plan.map((step) => step.detail)).toEqual([
+      expect.stringMatching(
+        /^SEARCH d USING COVERING INDEX deliveries_due \(route=\? AND priority=\? AND destination=\?/,
+      ),
+    ]);
+  }
 });
 
 test('no read walks a table or sorts, whatever it is asked for', () => {

@@ -12,17 +12,20 @@ import { composeStore } from '../../src/store/sqlite/compose.ts';
 import { openReader, openWriter } from '../../src/store/sqlite/engines.ts';
 import { createInlineHost } from '../../src/store/sqlite/inline-host.ts';
 import { openSqliteStore } from '../../src/store/sqlite/open.ts';
+import type { Store } from '../../src/store/store.ts';
+import type { ManualClock } from '../support/clock.ts';
+import { describeInTime } from './contract-in-time.ts';
 import { describeStore } from './contract.ts';
+import type { OpenSettings } from './fixture.ts';
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'relay-store-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 let databases = 0;
 
-describeStore('SQLite in memory', (clock, { dropContentWhenSettled = true }) =>
-  openSqliteStore({ file: ':memory:', clock, dropContentWhenSettled, exclusive: false }),
-);
+const inMemory = (clock: ManualClock, { dropContentWhenSettled = true }: OpenSettings): Promise<Store> =>
+  openSqliteStore({ file: ':memory:', clock, dropContentWhenSettled, exclusive: false });
 
-describeStore('SQLite in a file', (clock, { dropContentWhenSettled = true }) => {
+const inFile = (clock: ManualClock, { dropContentWhenSettled = true }: OpenSettings): Promise<Store> => {
   const file = path.join(folder, `${++databases}`, 'relay.db');
   mkdirSync(path.dirname(file));
   const writer = createInlineHost(
@@ -35,4 +38,9 @@ describeStore('SQLite in a file', (clock, { dropContentWhenSettled = true }) => 
   };
   const options = { file, clock, floorBytes: 0, onDisk: true, voidLeases: false };
   return composeStore({ writer, reader, stop }, options);
-});
+};
+
+describeStore('SQLite in memory', inMemory);
+describeInTime('SQLite in memory', inMemory);
+describeStore('SQLite in a file', inFile);
+describeInTime('SQLite in a file', inFile);

@@ -1,5 +1,18 @@
 /** Pieces of configuration for tests that need a `Config` without a file. */
-import type { Config, CredentialConfig, RouteConfig, RuleConfig, TagConfig } from '../../src/config/types.ts';
+import type {
+  Config,
+  ConnectTimeouts,
+  CredentialConfig,
+  MxRouteConfig,
+  RouteConfig,
+  RuleConfig,
+  SenderConfig,
+  SmtpRouteConfig,
+  TagConfig,
+} from '../../src/config/types.ts';
+
+/** The connect timeouts a route has when none is written. */
+export const TEST_CONNECT_TIMEOUTS: ConnectTimeouts = { critical: 2000, normal: 5000, bulk: 5000 };
 
 /** A credential named `app` that may use every header; give what the test is about. */
 export function testCredential(over: Partial<CredentialConfig> = {}): CredentialConfig {
@@ -17,8 +30,8 @@ export function testCredential(over: Partial<CredentialConfig> = {}): Credential
 /** A config with one sandbox route, one rule that takes everything, and the sender example.com. */
 export function testConfig(over: Partial<Config> = {}): Config {
   const tags: readonly TagConfig[] = [
-    { name: 'password-reset', priority: 'critical', ttlMs: 900_000 },
-    { name: 'newsletter', priority: 'bulk', ttlMs: null },
+    testTag({ name: 'password-reset', priority: 'critical', ttlMs: 900_000 }),
+    testTag({ name: 'newsletter', priority: 'bulk' }),
   ];
   const routes: readonly RouteConfig[] = [{ name: 'sandbox', type: 'sandbox' }];
   const rules: readonly RuleConfig[] = [{ name: 'default', when: {}, action: { kind: 'via', routes: ['sandbox'] } }];
@@ -39,7 +52,7 @@ export function testConfig(over: Partial<Config> = {}): Config {
     },
     http: { host: '127.0.0.1', port: 0, tokens: [] },
     credentials: [],
-    senders: [{ domain: 'example.com', dkim: [] }],
+    senders: [testSender()],
     unknownSenders: 'reject',
     tags: new Map(tags.map((tag) => [tag.name, tag])),
     routes: new Map(routes.map((route) => [route.name, route])),
@@ -48,13 +61,33 @@ export function testConfig(over: Partial<Config> = {}): Config {
       ladders: { critical: [5_000, 15_000, 30_000], normal: [30_000, 60_000], bulk: [300_000] },
       giveUpAfterMs: 172_800_000,
     },
+    bounces: { dsn: false, listeners: [], suppressForMs: 2_592_000_000 },
     log: { level: 'silent', format: 'json', file: null },
     ...over,
   };
 }
 
+/** The sender example.com without keys and return path; give what the test is about. */
+export function testSender(over: Partial<SenderConfig> = {}): SenderConfig {
+  return { domain: 'example.com', dkim: [], returnPath: null, ...over };
+}
+
+/** A tag as the config makes one of which nothing is written; give what the test is about. */
+export function testTag(over: Partial<TagConfig> = {}): TagConfig {
+  return {
+    name: 'notice',
+    priority: 'normal',
+    ttlMs: null,
+    delayedAfterMs: null,
+    collapse: 'key',
+    throttle: null,
+    suppression: 'apply',
+    ...over,
+  };
+}
+
 /** An smtp route to `host`; give what the test is about. */
-export function testSmtpRoute(over: Partial<Extract<RouteConfig, { type: 'smtp' }>> = {}): RouteConfig {
+export function testSmtpRoute(over: Partial<SmtpRouteConfig> = {}): SmtpRouteConfig {
   return {
     name: 'provider',
     type: 'smtp',
@@ -66,7 +99,30 @@ export function testSmtpRoute(over: Partial<Extract<RouteConfig, { type: 'smtp' 
     rate: null,
     ca: null,
     servername: null,
-    connectTimeoutMs: 5000,
+    connectTimeoutMs: TEST_CONNECT_TIMEOUTS,
+    ehlo: null,
+    ...over,
+  };
+}
+
+/** An mx route that may connect to private addresses; give what the test is about. */
+export function testMxRoute(over: Partial<MxRouteConfig> = {}): MxRouteConfig {
+  return {
+    name: 'direct',
+    type: 'mx',
+    tls: 'opportunistic',
+    port: 25,
+    dns: null,
+    allowPrivate: true,
+    sourceIps: [],
+    dane: false,
+    mtaSts: true,
+    connections: 100,
+    connectionsPerDomain: 10,
+    connectionsPerHost: 20,
+    rate: null,
+    ca: null,
+    connectTimeoutMs: TEST_CONNECT_TIMEOUTS,
     ehlo: null,
     ...over,
   };

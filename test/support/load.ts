@@ -22,6 +22,8 @@ export interface LoadOptions {
   readonly senders: number;
   /** The next token; it goes into the message as `Message-ID: <token@load.example.com>`. */
   readonly nextToken: () => string;
+  /** Each sender begins a message this often, or at once when it is late; absent: as fast as it can. */
+  readonly everyMs?: number;
   /** Called when the final dot of a message was written, and when its 250 was read. */
   readonly on?: (moment: 'dot-written' | 'answered', token: string) => void;
 }
@@ -44,7 +46,10 @@ export function startLoad(options: LoadOptions): Load {
       await replies.next();
       socket.write('EHLO load.example.com\r\n');
       await replies.next();
-      while (running) {
+      const startMs = performance.now();
+      for (let sent = 0; running; sent++) {
+        const waitMs = startMs + sent * (options.everyMs ?? 0) - performance.now();
+        if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
         const token = options.nextToken();
         socket.write('MAIL FROM:<app@example.com>\r\nRCPT TO:<ann@example.net>\r\nDATA\r\n');
         for (let i = 0; i < 3; i++) {

@@ -1,5 +1,5 @@
 /**
- * A next hop for tests: a small SMTP server on 127.0.0.1 that keeps everything it is given and misbehaves on demand.
+ * A next hop for tests: a small SMTP server on a loopback address that keeps everything it is given and misbehaves on demand.
  *
  *     const hop = await startNextHop({ on: { RCPT: once(reply('450 4.2.1 busy')) } });
  *     ... deliver to hop.host, hop.port ...
@@ -47,6 +47,8 @@ export interface StepContext {
   readonly transaction: number;
   /** The command line; empty where there is none. */
   readonly line: string;
+  /** Where the connection came from. */
+  readonly remoteAddress: string | undefined;
   /** Sends `octets` on this connection, now or later, out of turn. */
   say(octets: string): void;
 }
@@ -76,6 +78,8 @@ type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 export interface NextHopOptions {
   readonly port?: number;
+  /** The address to listen on; default 127.0.0.1. */
+  readonly host?: string;
   /** Default: none. */
   readonly tls?: 'none' | 'starttls' | 'implicit';
   /** Default: a valid one for `localhost` and 127.0.0.1. */
@@ -88,7 +92,7 @@ export interface NextHopOptions {
 }
 
 export interface NextHop {
-  readonly host: '127.0.0.1';
+  readonly host: string;
   readonly port: number;
   /** PEM of the authority that signed its certificate; empty without TLS. */
   readonly ca: string;
@@ -159,6 +163,7 @@ function say(octets: string | Uint8Array, thenHangUp: boolean): Behaviour {
 /** Starts a next hop; without options it takes everything, in the clear. */
 export async function startNextHop(options: NextHopOptions = {}): Promise<NextHop> {
   const tlsMode = options.tls ?? 'none';
+  const host = options.host ?? '127.0.0.1';
   const certificate = tlsMode === 'none' ? null : (options.certificate ?? (await makeTestCertificate()));
   const secureContext =
     certificate === null ? null : tls.createSecureContext({ cert: certificate.cert, key: certificate.key });
@@ -190,13 +195,13 @@ export async function startNextHop(options: NextHopOptions = {}): Promise<NextHo
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(options.port ?? 0, '127.0.0.1', resolve);
+    server.listen(options.port ?? 0, host, resolve);
   });
   const bound = server.address();
   if (bound === null || typeof bound === 'string') throw new Error('the next hop has no port');
 
   const hop: NextHop = {
-    host: '127.0.0.1',
+    host,
     port: bound.port,
     ca: certificate?.ca ?? '',
     messages,
@@ -277,6 +282,7 @@ export async function startNextHop(options: NextHopOptions = {}): Promise<NextHo
       connection,
       transaction,
       line,
+      remoteAddress: wire.socket.remoteAddress,
       say: (octets) => void wire.socket.write(octets),
     });
     const write = (text: string): void => void wire.socket.write(`${text}\r\n`);

@@ -43,14 +43,19 @@ function createDistinct(reader: Reader, source: Source, report: Report): CheckDi
 }
 
 function checkListeners(reader: Reader, report: Report): void {
-  const seen = new Set<string>();
-  for (const listener of reader.entries(['smtp', 'listeners'])) {
+  const listeners = [
+    ...reader.entries(['smtp', 'listeners']).map((path) => ({ path, defaultPort: 2525 })),
+    ...reader.entries(['bounces', 'listeners']).map((path) => ({ path, defaultPort: 25 })),
+  ];
+  const seen = new Set<string>(reader.has(['smtp', 'listeners']) ? [] : ['127.0.0.1 2525']);
+  for (const { path: listener, defaultPort } of listeners) {
     const host = reader.textOr([...listener, 'host'], '127.0.0.1');
-    const port = reader.number([...listener, 'port'], 2525);
+    const port = reader.number([...listener, 'port'], defaultPort);
     if (host === null || port === null || port === 0) continue;
     const address = `${host.toLowerCase()} ${port}`;
     if (seen.has(address)) {
-      report.error(listener, 'another listener has this host and port already', 'take one of the two out');
+      const message = 'another listener has this host and port already';
+      report.error(listener, message, 'take one of the two out, or give it another port');
     }
     seen.add(address);
   }

@@ -19,6 +19,8 @@ export interface Reader {
   /** The paths of the entries of the list or mapping at `path`. */
   entries(path: Path): readonly Path[];
   has(path: Path): boolean;
+  /** True when `true` is written there, as a word or as text. */
+  isTrue(path: Path): boolean;
   isMapping(path: Path): boolean;
   /** True when there is nothing at `path`, or an empty list or mapping. */
   isEmpty(path: Path): boolean;
@@ -59,6 +61,7 @@ export function createReader(source: Source): Reader {
     },
     entries,
     has: (path) => at(path) !== undefined,
+    isTrue: (path) => at(path) === true || at(path) === 'true',
     isMapping: (path) => isObject(at(path)),
     isEmpty(path) {
       const value = at(path);

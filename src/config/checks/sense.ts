@@ -3,11 +3,13 @@ import { type Path, quoted } from '../finding.ts';
 import { nearMatch } from '../near-match.ts';
 import { parseDomain } from '../network.ts';
 import type { Source } from '../source.ts';
+import { parseDuration } from '../units.ts';
 import type { Reader, Report } from './reader.ts';
 
 export function checkSense(reader: Reader, source: Source, report: Report): void {
   checkCoverage(reader, source, report);
-  checkFailover(reader, report);
+  checkSandboxInVia(reader, report);
+  checkTags(reader, report);
   checkSubmitters(reader, report);
   checkSenders(reader, source, report);
 }
@@ -28,13 +30,25 @@ function checkCoverage(reader: Reader, source: Source, report: Report): void {
   }
 }
 
-/** Several routes in `via` are kept, yet only the first that may carry a message is used so far. */
-function checkFailover(reader: Reader, report: Report): void {
+/** A sandbox beside real routes takes for good what should have been sent later, and says `delivered`. */
+function checkSandboxInVia(reader: Reader, report: Report): void {
   for (const rule of reader.entries(['rules'])) {
-    const [, second] = reader.texts([...rule, 'via']);
-    if (second === undefined) continue;
-    const message = 'only the first route that may carry the message is used: fail-over is not available yet';
-    report.warning(second.path, message, 'expect deferrals, not a second route, while the first is down');
+    const via = reader.texts([...rule, 'via']);
+    const sandbox = via.find(({ text }) => reader.text(['routes', text, 'type']) === 'sandbox');
+    if (sandbox === undefined || via.length < 2) continue;
+    const message =
+      'a sandbox among other routes takes mail and delivers none: what fails over to it is captured for good';
+    report.warning(sandbox.path, message, 'give the sandbox a rule of its own');
+  }
+}
+
+function checkTags(reader: Reader, report: Report): void {
+  for (const tag of reader.entries(['tags'])) {
+    const delayedMs = parseDuration(reader.text([...tag, 'delayed_after']) ?? '');
+    const ttlMs = parseDuration(reader.text([...tag, 'ttl']) ?? '');
+    if (delayedMs === null || ttlMs === null || delayedMs < ttlMs) continue;
+    const message = 'such mail is never called delayed: its `ttl` is over by then';
+    report.warning([...tag, 'delayed_after'], message, 'write a shorter duration than `ttl`');
   }
 }
 

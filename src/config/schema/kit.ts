@@ -145,6 +145,17 @@ export function oneOf<const W extends string>(
   });
 }
 
+/** `true` or `false`; the words as text count too, so that `${NAME}` works. */
+export function trueOrFalse(): z.ZodType<boolean> {
+  return z.unknown().transform((input, context): boolean => {
+    if (typeof input === 'boolean') return input;
+    if (input === 'true' || input === 'false') return input === 'true';
+    const message = typeof input === 'string' ? 'is neither true nor false' : wrongKind(input, 'true or false');
+    addIssue(context, message, { subject: 'value', hint: 'write `true` or `false`' });
+    return z.NEVER;
+  });
+}
+
 /** A list with at least `min` entries; `entries` names them in messages. */
 export function list<T>(entry: z.ZodType<T>, min: number): z.ZodType<readonly T[]> {
   return z.array(entry).superRefine((values, context) => {

@@ -6,12 +6,12 @@
  */
 import { z } from 'zod';
 import { hostname } from 'node:os';
-import type { Config, LogConfig, RetentionConfig, RetryConfig } from '../types.ts';
-import { type Kit, list, oneOf, scalar, section } from './kit.ts';
+import type { BouncesConfig, Config, LogConfig, RetentionConfig, RetryConfig } from '../types.ts';
+import { type Kit, list, oneOf, section, trueOrFalse } from './kit.ts';
 import { routesSection, rulesSection } from './routes.ts';
 import { domain, duration, path } from './scalars.ts';
 import { credentialsSection, sendersSection, tagsSection } from './senders.ts';
-import { httpSection, smtpSection } from './smtp.ts';
+import { httpSection, listener, smtpSection } from './smtp.ts';
 
 const DAY_MS = 86_400_000;
 const MAX_RETENTION_MS = 3650 * DAY_MS;
@@ -117,8 +117,8 @@ export function configSchema(kit: Kit): z.ZodType<Omit<Config, 'file'>> {
       {},
       {
         type: 'mapping',
-        meaning: 'What the sender hears of mail that failed.',
-        example: '{ dsn: false }',
+        meaning: 'What is done about mail that failed, and where reports about it come in.',
+        example: '{ dsn: true, suppress_for: 30d }',
       },
     ),
     log: kit.defaulted(
@@ -144,6 +144,7 @@ export function configSchema(kit: Kit): z.ZodType<Omit<Config, 'file'>> {
     routes: value.routes,
     rules: value.rules,
     retry: value.retry,
+    bounces: value.bounces,
     log: value.log,
   }));
 }
@@ -204,26 +205,28 @@ function retrySection(kit: Kit): z.ZodType<RetryConfig> {
   }));
 }
 
-function bouncesSection(kit: Kit): z.ZodType<unknown> {
-  const no = z.unknown().pipe(
-    z.preprocess(
-      (input) => (typeof input === 'boolean' ? String(input) : input),
-      scalar({
-        hint: 'write `false`',
-        read: (text) =>
-          text === 'false'
-            ? { kind: 'value', value: false }
-            : { kind: 'problem', problem: 'is neither true nor false' },
-      }),
-    ),
-  );
+function bouncesSection(kit: Kit): z.ZodType<BouncesConfig> {
   return section({
-    dsn: kit.defaulted(no, false, {
-      type: '`false`',
-      meaning: 'Whether a report (RFC 3464) goes to the envelope sender of SMTP mail that failed.',
-      example: 'false',
+    dsn: kit.defaulted(trueOrFalse(), false, {
+      type: '`true`, `false`',
+      meaning:
+        'Whether a report (RFC 3464) goes to the envelope sender of SMTP mail that failed, as far as its NOTIFY asks for it. None goes to the null sender.',
+      example: 'true',
     }),
-  });
+    listeners: kit.defaulted(list(listener(kit, 25), 0), [], {
+      type: 'list',
+      absent: '`[]`: no reports come in',
+      meaning:
+        'Where other servers deliver reports to the return paths of `senders`. They take mail for addresses that the relay made, and for nobody else. The MX record of each `return_path` leads here. Certificate: `smtp.tls`.',
+      example: '[{ host: 0.0.0.0, port: 25, tls: starttls }]',
+    }),
+    suppress_for: kit.defaulted(duration(1000, MAX_RETENTION_MS), '30d', {
+      type: 'duration',
+      meaning:
+        'How long a recipient stays suppressed whose mailbox does not exist (bounce class `recipient`) or who complained. 1s to 3650d.',
+      example: '14d',
+    }),
+  }).transform(({ dsn, listeners, suppress_for }) => ({ dsn, listeners, suppressForMs: suppress_for }));
 }
 
 function logSection(kit: Kit): z.ZodType<LogConfig> {

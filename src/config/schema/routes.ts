@@ -1,18 +1,20 @@
 /** The sections `routes` and `rules`: the ways out, and which mail takes which. */
 import { z } from 'zod';
 import { PRIORITIES } from '../../core/message.ts';
-import type { RouteConfig, RuleConfig, SmtpRouteConfig } from '../types.ts';
-import { integer, type Kit, list, oneOf, oneOrMany, section } from './kit.ts';
+import type { ConnectTimeouts, MxRouteConfig, RouteConfig, RuleConfig, SmtpRouteConfig } from '../types.ts';
+import { integer, type Kit, list, oneOf, oneOrMany, section, trueOrFalse } from './kit.ts';
 import {
   certificateFile,
   domainPattern,
   duration,
   host,
+  ipAddress,
   mailbox,
   name,
   rate,
   replyText,
   secretText,
+  server,
   tagName,
   text,
 } from './scalars.ts';
@@ -24,13 +26,26 @@ const OPPORTUNISTIC = new Map([
   ['opportunistic', 'is for routes of type mx alone: to a named host TLS is verified, or switched off by name'],
 ]);
 
+const NAMED_HOSTS_ONLY = new Map([
+  ['implicit', 'is for routes of type smtp alone: MX hosts speak SMTP on port 25, and TLS after STARTTLS'],
+  ['none', 'is for routes of type smtp alone: an MX host that offers TLS gets it'],
+]);
+
+/** Where a second route waits, critical mail must not stand long before a host that does not answer. */
+const CONNECT_TIMEOUTS: ConnectTimeouts = { critical: 2000, normal: 5000, bulk: 5000 };
+const MAX_RATE_MS = 30 * 86_400_000;
+
 export function routesSection(kit: Kit): z.ZodType<ReadonlyMap<string, RouteConfig>> {
-  const route = z.discriminatedUnion('type', [sandboxRoute(kit), smtpRoute(kit)]);
+  const route = z.discriminatedUnion('type', [sandboxRoute(kit), smtpRoute(kit), mxRoute(kit)]);
   return z.record(name(), route).transform((routes) => {
     const result = new Map<string, RouteConfig>();
     for (const [routeName, value] of Object.entries(routes)) {
       if (value.type === 'sandbox') {
         result.set(routeName, { name: routeName, type: value.type });
+        continue;
+      }
+      if (value.type === 'mx') {
+        result.set(routeName, mxConfig(routeName, value));
         continue;
       }
       const { type, host, port, tls, username, password, connections, rate, ca, servername, ehlo } = value;
@@ -45,7 +60,7 @@ export function routesSection(kit: Kit): z.ZodType<ReadonlyMap<string, RouteConf
         rate: rate ?? null,
         ca: ca ?? null,
         servername: servername ?? null,
-        connectTimeoutMs: value.connect_timeout,
+        connectTimeoutMs: connectTimeouts(value.connect_timeout),
         ehlo: ehlo ?? null,
       });
     }
@@ -95,10 +110,91 @@ function smtpRoute(kit: Kit) {
     }),
     connections: kit.defaulted(integer(1, 1000), 10, {
       type: 'number',
-      meaning: 'Connections at most at the same time. 1 to 1000.',
+      meaning: 'Connections at most at the same time. 1 to 1000. About a fifth is kept free for critical mail.',
       example: '20',
     }),
-    rate: kit.optional(rate(), {
+    ...anyHopKeys(kit),
+    servername: kit.optional(host(), {
+      type: 'host',
+      absent: '`host`',
+      meaning: 'Name to ask for (SNI) and to verify in the certificate.',
+      example: 'smtp.example.com',
+    }),
+  });
+}
+
+function mxRoute(kit: Kit) {
+  return section({
+    type: routeType(
+      kit,
+      'mx',
+      "Delivers to the servers of each recipient's domain, as DNS names them (MX). The host needs a fixed address with a PTR record, and port 25 open to the outside.",
+    ),
+    tls: kit.defaulted(oneOf(['opportunistic', 'required'], NAMED_HOSTS_ONLY), 'opportunistic', {
+      type: '`opportunistic`, `required`',
+      meaning:
+        '`opportunistic`: TLS wherever it is offered, and verified where MTA-STS, DANE or `X-Leadpush-Require-TLS` ask for it. `required`: always TLS, with a certificate for the name of the MX host; many domains cannot be reached then.',
+      example: 'required',
+    }),
+    port: kit.defaulted(integer(1, 65_535), 25, {
+      type: 'number',
+      meaning: 'Port of the MX hosts; other than 25 only for tests.',
+      example: '25',
+    }),
+    dns: kit.optional(oneOrMany(server(53)), {
+      type: 'server or list',
+      absent: "the system's",
+      meaning: 'DNS servers to ask, by address, port 53 when none is written. A name server on this machine is best.',
+      example: '["127.0.0.1:5353", "[::1]:53"]',
+    }),
+    allow_private: kit.defaulted(trueOrFalse(), false, {
+      type: '`true`, `false`',
+      meaning:
+        'Whether MX hosts with private, loopback and other special addresses may be connected to. Whoever controls the DNS of a recipient domain chooses these addresses.',
+      example: 'true',
+    }),
+    source_ip: kit.optional(oneOrMany(ipAddress()), {
+      type: 'address or list',
+      absent: 'the system chooses',
+      meaning:
+        'Local address to connect from; one IPv4 and one IPv6 address at most. A family without one is not used.',
+      example: '[192.0.2.7, "2001:db8::7"]',
+    }),
+    connections: kit.defaulted(integer(1, 10_000), 100, {
+      type: 'number',
+      meaning:
+        'Connections at most at the same time, in all. 1 to 10000. About a fifth is kept free for critical mail.',
+      example: '200',
+    }),
+    connections_per_domain: kit.defaulted(integer(1, 1000), 10, {
+      type: 'number',
+      meaning: 'Of them to one recipient domain. 1 to 1000. Here too a part is kept free for critical mail.',
+      example: '5',
+    }),
+    connections_per_host: kit.defaulted(integer(1, 1000), 20, {
+      type: 'number',
+      meaning: 'Of them to one MX host, which may serve many domains. 1 to 1000.',
+      example: '10',
+    }),
+    dane: kit.defaulted(trueOrFalse(), false, {
+      type: '`true`, `false`',
+      meaning:
+        'Whether TLSA records are used (RFC 7672). Needs `dns`: servers that validate DNSSEC, and a way to them that nobody can change, best on this machine.',
+      example: 'true',
+    }),
+    mta_sts: kit.defaulted(trueOrFalse(), true, {
+      type: '`true`, `false`',
+      meaning: 'Whether the policies of recipient domains are fetched and kept to (RFC 8461).',
+      example: 'false',
+    }),
+    ...anyHopKeys(kit),
+  });
+}
+
+/** Keys of every route that speaks SMTP. */
+function anyHopKeys(kit: Kit) {
+  return {
+    rate: kit.optional(rate(MAX_RATE_MS), {
       type: 'rate',
       meaning: 'Messages at most in any such span of time.',
       example: '14/1s',
@@ -109,15 +205,10 @@ function smtpRoute(kit: Kit) {
       meaning: 'PEM file with the certificate authorities to trust instead; read when the config is loaded.',
       example: './tls/company-ca.pem',
     }),
-    servername: kit.optional(host(), {
-      type: 'host',
-      absent: '`host`',
-      meaning: 'Name to ask for (SNI) and to verify in the certificate.',
-      example: 'smtp.example.com',
-    }),
-    connect_timeout: kit.defaulted(duration(100, 300_000), '5s', {
+    connect_timeout: kit.optional(duration(100, 300_000), {
       type: 'duration',
-      meaning: 'For the TCP connection. 100ms to 5m.',
+      absent: '2s for critical mail, 5s for the rest',
+      meaning: 'For the TCP connection. 100ms to 5m. A written one counts for all mail.',
       example: '3s',
     }),
     ehlo: kit.optional(host(), {
@@ -126,7 +217,32 @@ function smtpRoute(kit: Kit) {
       meaning: 'Name to give in EHLO.',
       example: 'relay.example.com',
     }),
-  });
+  };
+}
+
+function mxConfig(name: string, value: z.output<ReturnType<typeof mxRoute>>): MxRouteConfig {
+  return {
+    name,
+    type: 'mx',
+    tls: value.tls,
+    port: value.port,
+    dns: value.dns ?? null,
+    allowPrivate: value.allow_private,
+    sourceIps: value.source_ip ?? [],
+    dane: value.dane,
+    mtaSts: value.mta_sts,
+    connections: value.connections,
+    connectionsPerDomain: value.connections_per_domain,
+    connectionsPerHost: value.connections_per_host,
+    rate: value.rate ?? null,
+    ca: value.ca ?? null,
+    connectTimeoutMs: connectTimeouts(value.connect_timeout),
+    ehlo: value.ehlo ?? null,
+  };
+}
+
+function connectTimeouts(written: number | undefined): ConnectTimeouts {
+  return written === undefined ? CONNECT_TIMEOUTS : { critical: written, normal: written, bulk: written };
 }
 
 function routeType<const T extends string>(kit: Kit, type: T, meaning: string): z.ZodLiteral<T> {
@@ -156,7 +272,7 @@ export function rulesSection(kit: Kit): z.ZodType<readonly RuleConfig[]> {
       type: 'route or list of routes',
       absent: 'needs `reject`',
       meaning:
-        'The routes in order. The first that may carry the message is used, also for retries; moving on to the next when it is down is not available yet.',
+        'The routes in order. A message goes over the first that may carry it and is not down; when that one fails before the message was handed over, it moves on to the next within the same attempt.',
       example: '[ses, postmark]',
     }),
     reject: kit.optional(replyText(), {

@@ -3,11 +3,12 @@
  * instead of a wrong one.
  */
 import { X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
 import type { z } from 'zod';
 import { addressKey, parseEnvelopeAddress } from '../../core/address.ts';
 import { TAG_GRAMMAR } from '../../core/message.ts';
 import type { ConfigFiles } from '../files.ts';
-import { parseDomain, parseDomainPattern, parseHost, parseNetwork } from '../network.ts';
+import { parseDomain, parseDomainPattern, parseHost, parseNetwork, parseServer } from '../network.ts';
 import { parseScryptHash } from '../scrypt-hash.ts';
 import type { ScryptHash } from '../types.ts';
 import { durationText, parseDuration, parseRate, parseSize, type Rate } from '../units.ts';
@@ -49,11 +50,16 @@ export function size(minBytes: number, maxBytes: number, range: string): z.ZodTy
   });
 }
 
-/** A rate such as `14/1s`. */
-export function rate(): z.ZodType<Rate> {
+/** A rate such as `14/1s`, over at most `maxMs`. */
+export function rate(maxMs: number): z.ZodType<Rate> {
   return scalar({
     hint: 'write a number, a slash and a duration: `14/1s` is at most 14 in any second',
-    read: (text) => orProblem(parseRate(text), 'is not a rate'),
+    read: (text) => {
+      const parsed = parseRate(text);
+      if (parsed === null) return problem('is not a rate');
+      if (parsed.perMs <= maxMs) return value(parsed);
+      return problem('counts over too long a time', `write a time of at most ${durationText(maxMs)} after the slash`);
+    },
   });
 }
 
@@ -116,6 +122,22 @@ export function host(): z.ZodType<string> {
   return scalar({
     hint: 'write a host name such as `smtp.example.com` or an IP address without brackets; the port has a key of its own',
     read: (input) => orProblem(parseHost(input), 'is not a host name or IP address'),
+  });
+}
+
+/** An IP address in lower case, without brackets. */
+export function ipAddress(): z.ZodType<string> {
+  return scalar({
+    hint: 'write an IP address without brackets such as `192.0.2.7` or `"2001:db8::7"`',
+    read: (input) => orProblem(isIP(input) === 0 ? null : parseHost(input), 'is not an IP address'),
+  });
+}
+
+/** A server by its address, with or without a port, as `address:port`; IPv6 in brackets. */
+export function server(defaultPort: number): z.ZodType<string> {
+  return scalar({
+    hint: 'write an IP address, IPv6 in brackets, with or without a port: `127.0.0.1:5353`, `9.9.9.9` or `"[2001:db8::1]:53"`',
+    read: (input) => orProblem(parseServer(input, defaultPort)?.text ?? null, 'is not the address of a server'),
   });
 }
 

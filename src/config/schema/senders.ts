@@ -1,9 +1,9 @@
 /** The sections `credentials`, `senders` and `tags`: who sends, for which domains, and what kinds of mail. */
 import { z } from 'zod';
 import { MAX_TTL_MS, MIN_TTL_MS, PRIORITIES, RECOVERY_TAGS } from '../../core/message.ts';
-import type { CredentialConfig, SenderConfig, TagConfig } from '../types.ts';
+import type { CredentialConfig, SenderConfig, TagConfig, ThrottleConfig } from '../types.ts';
 import { type Kit, list, oneOf, type Reading, scalar, section } from './kit.ts';
-import { domain, duration, network, path, scryptHash, senderPattern, tagName, text } from './scalars.ts';
+import { domain, duration, network, path, rate, scryptHash, senderPattern, tagName, text } from './scalars.ts';
 
 /** `X-Leadpush-*` headers without that prefix; `metadata` stands for the whole family `X-Leadpush-Metadata-*`. */
 const RELAY_HEADER_NAMES = [
@@ -112,7 +112,14 @@ export function sendersSection(kit: Kit): z.ZodType<readonly SenderConfig[]> {
       meaning: 'Every key signs: list an RSA and an Ed25519 key side by side.',
       example: '[{ selector: lp1, key: ./dkim/example.com.lp1.pem }]',
     }),
-  });
+    return_path: kit.optional(domain(), {
+      type: 'domain',
+      absent: "the app's own envelope sender is kept",
+      meaning:
+        'Each delivery gets an envelope sender of its own in this domain (VERP), so that a report about it finds its delivery. Reports come to `bounces.listeners`. Mail with the null sender keeps it.',
+      example: 'bounces.example.com',
+    }),
+  }).transform(({ domain, dkim, return_path }) => ({ domain, dkim, returnPath: return_path ?? null }));
   return list(sender, 0);
 }
 
@@ -131,19 +138,66 @@ export function tagsSection(kit: Kit): z.ZodType<ReadonlyMap<string, TagConfig>>
         'How long the link in such a mail lives: after it the message is never delivered. The header `X-Leadpush-TTL` goes first. 1s to 30d.',
       example: '15m',
     }),
-    collapse: kit.defaulted(oneOf(['none']), 'none', {
-      type: '`none`',
-      meaning: 'Whether a newer message replaces an older one that still waits.',
-      example: 'none',
+    delayed_after: kit.optional(duration(MIN_TTL_MS, MAX_TTL_MS), {
+      type: 'duration',
+      absent: 'never',
+      meaning: 'Not accepted by the next hop by then: the event `message.delayed`, once. 1s to 30d.',
+      example: '30s',
+    }),
+    collapse: kit.defaulted(oneOf(['recipient', 'key', 'none']), 'key', {
+      type: '`recipient`, `key`, `none`',
+      meaning:
+        'Which older undelivered messages to the same recipient, from the same credential, a newer one replaces. `key`: those with the same `X-Leadpush-Collapse-Key`. `recipient`: for mail without that header, all with this tag. `none`: the header is kept and does nothing.',
+      example: 'recipient',
+    }),
+    throttle: kit.optional(throttle(kit), {
+      type: 'mapping',
+      meaning: 'A flood guard. What is over it is accepted, and ends as `throttled`: the client sees no difference.',
+      example: '{ per_recipient: 5/1h }',
+    }),
+    suppression: kit.defaulted(oneOf(['apply', 'bypass']), 'apply', {
+      type: '`apply`, `bypass`',
+      meaning:
+        'Whether a recipient on the suppression list gets this mail. `bypass`: it is tried all the same, for mail that a person waits for.',
+      example: 'bypass',
     }),
   });
   return z.record(tagName(), tag).transform((tags) => {
     const result = new Map<string, TagConfig>();
-    for (const name of RECOVERY_TAGS) result.set(name, { name, priority: 'critical', ttlMs: null });
-    for (const [name, { priority, ttl }] of Object.entries(tags)) {
-      const fallback = RECOVERY_TAGS.has(name) ? 'critical' : 'normal';
-      result.set(name, { name, priority: priority ?? fallback, ttlMs: ttl ?? null });
+    for (const name of RECOVERY_TAGS) result.set(name, { ...UNWRITTEN, name, priority: 'critical' });
+    for (const [name, { priority, ttl, delayed_after, collapse, throttle, suppression }] of Object.entries(tags)) {
+      result.set(name, {
+        name,
+        priority: priority ?? (RECOVERY_TAGS.has(name) ? 'critical' : 'normal'),
+        ttlMs: ttl ?? null,
+        delayedAfterMs: delayed_after ?? null,
+        collapse,
+        throttle: throttle ?? null,
+        suppression,
+      });
     }
     return result;
   });
+}
+
+/** A tag of which the config says nothing. */
+const UNWRITTEN: Omit<TagConfig, 'name' | 'priority'> = {
+  ttlMs: null,
+  delayedAfterMs: null,
+  collapse: 'key',
+  throttle: null,
+  suppression: 'apply',
+};
+
+/** Longer than any guard against floods; the messages are counted in the log, which is kept no longer by default. */
+const MAX_THROTTLE_MS = 30 * 86_400_000;
+
+function throttle(kit: Kit): z.ZodType<ThrottleConfig> {
+  return section({
+    per_recipient: kit.required(rate(MAX_THROTTLE_MS), {
+      type: 'rate',
+      meaning: 'Messages with this tag to one recipient at most in any such span of time. At most over 30d.',
+      example: '5/1h',
+    }),
+  }).transform(({ per_recipient }) => ({ perRecipient: per_recipient }));
 }

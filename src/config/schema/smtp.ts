@@ -21,7 +21,7 @@ export function smtpSection(kit: Kit): z.ZodType<SmtpConfig> {
     }),
   });
   return section({
-    listeners: kit.defaulted(list(listener(kit), 1), [{ host: '127.0.0.1', port: 2525, tls: 'starttls' }], {
+    listeners: kit.defaulted(list(listener(kit, 2525), 1), [{ host: '127.0.0.1', port: 2525, tls: 'starttls' }], {
       type: 'list',
       meaning: 'Where SMTP is spoken.',
       example: '[{ host: 127.0.0.1, port: 2525, tls: starttls }]',
@@ -70,14 +70,15 @@ export function smtpSection(kit: Kit): z.ZodType<SmtpConfig> {
   }));
 }
 
-function listener(kit: Kit): z.ZodType<ListenerConfig> {
+/** Where SMTP is spoken; `defaultPort` when none is written. */
+export function listener(kit: Kit, defaultPort: number): z.ZodType<ListenerConfig> {
   return section({
     host: kit.defaulted(host(), '127.0.0.1', {
       type: 'host',
       meaning: 'Address to listen on. `0.0.0.0` or `"::"`: every interface.',
       example: '0.0.0.0',
     }),
-    port: kit.defaulted(integer(0, MAX_PORT), 2525, {
+    port: kit.defaulted(integer(0, MAX_PORT), defaultPort, {
       type: 'number',
       meaning: 'Port to listen on; 0 lets the system choose.',
       example: '587',

@@ -1,8 +1,9 @@
 /**
  * What MAIL and RCPT say for a delivery, given what the server offers. Addresses go on the wire octet for octet.
  *
- * Parameters: SIZE (RFC 1870), BODY=8BITMIME (RFC 6152), SMTPUTF8 (RFC 6531) when an address or the header needs it, and
- * those of DSN (RFC 3461), each only where the server offers the extension. The library encodes xtext.
+ * Parameters: SIZE (RFC 1870), BODY=8BITMIME (RFC 6152), SMTPUTF8 (RFC 6531) when an address or the header needs it, BY
+ * (RFC 2852) when the message has a TTL, and those of DSN (RFC 3461), each only where the server offers the extension. The
+ * library encodes xtext.
  */
 import type { Socket } from 'node:net';
 import type { SMTPEnvelope } from 'nodemailer/lib/smtp-connection';
@@ -43,12 +44,38 @@ export function envelopeOf(request: DeliveryRequest, capabilities: Capabilities)
   };
 }
 
+/** The parameters of MAIL that the library has no option for; `nowMs` is epoch milliseconds. */
+export function mailParametersOf(
+  request: DeliveryRequest,
+  capabilities: Capabilities,
+  nowMs: number,
+): readonly string[] {
+  const by = deliverByParameter(request, capabilities, nowMs);
+  return [...(needsSmtpUtf8Parameter(request, capabilities) ? ['SMTPUTF8'] : []), ...(by === null ? [] : [by])];
+}
+
+/** Nine digits at most (RFC 2852, section 4): some 31 years. */
+const MAX_BY_SECONDS = 999_999_999;
+
+/**
+ * `BY=<seconds>;R`: the server is to return the message when it cannot deliver it in that time, instead of late.
+ *
+ * Left out when less than a second is left, because 0 and below are not allowed with `R`, and when less is left than the
+ * server's minimum, because it would refuse the message for good (RFC 2852, section 4.1.4): a message that it may deliver a
+ * little late is better than one that bounces while there is time.
+ */
+function deliverByParameter(request: DeliveryRequest, capabilities: Capabilities, nowMs: number): string | null {
+  if (capabilities.deliverBySeconds === null || request.deliverBy === null) return null;
+  const seconds = Math.min(Math.floor((request.deliverBy - nowMs) / 1000), MAX_BY_SECONDS);
+  return seconds < Math.max(1, capabilities.deliverBySeconds) ? null : `BY=${seconds};R`;
+}
+
 /**
  * True when MAIL must carry SMTPUTF8 and the library will not put it there by itself: the addresses are ASCII, but the
  * header has UTF-8. The wish alone (`smtpUtf8` of the request) is not enough: many clients declare it for every message,
  * and it would make later servers refuse mail that they could take.
  */
-export function needsSmtpUtf8Parameter(request: DeliveryRequest, capabilities: Capabilities): boolean {
+function needsSmtpUtf8Parameter(request: DeliveryRequest, capabilities: Capabilities): boolean {
   if (!request.smtpUtf8 || !request.eightBit || !capabilities.smtpUtf8) return false;
   if (NON_ASCII.test(request.mailFrom) || NON_ASCII.test(request.recipient)) return false;
   return headerHasUtf8(request.content);
@@ -61,17 +88,21 @@ function headerHasUtf8(content: Uint8Array): boolean {
 }
 
 /**
- * Runs `send`, which must write MAIL to `socket` before it returns, and adds ` SMTPUTF8` to that command. The library has
- * no option for it; only the one write is touched.
+ * Runs `send`, which must write MAIL to `socket` before it returns, and adds `parameters` to that command. The library has
+ * no option for them; only the one write is touched.
  */
-export function withSmtpUtf8(socket: Socket, send: () => void): void {
+export function withMailParameters(socket: Socket, parameters: readonly string[], send: () => void): void {
+  if (parameters.length === 0) {
+    send();
+    return;
+  }
   const write = socket.write.bind(socket);
   const restore = (): void => void Reflect.deleteProperty(socket, 'write');
   socket.write = (chunk: string | Uint8Array): boolean => {
     restore();
     const command = Buffer.from(chunk).toString('utf8');
     if (!command.startsWith(MAIL_COMMAND)) throw new Error('the first command of a transaction was not MAIL');
-    return write(command.replace(/\r\n$/, ' SMTPUTF8\r\n'));
+    return write(command.replace(/\r\n$/, ` ${parameters.join(' ')}\r\n`));
   };
   try {
     send();

@@ -1,20 +1,21 @@
 /**
- * Greeting, EHLO, and where the route requires it STARTTLS and the EHLO after it, over a connected socket (RFC 5321,
+ * Greeting, EHLO, and where the endpoint asks for it STARTTLS and the EHLO after it, over a connected socket (RFC 5321,
  * sections 3.1 and 3.2; RFC 3207).
  *
- * The library sends STARTTLS whether the server offers it or not, and ends the connection unless it succeeds: there is no
- * way on in the clear. What was said before the handshake is forgotten after it (RFC 3207, section 4.2).
+ * Where TLS is required, the library sends STARTTLS whether the server offers it or not; where it is opportunistic, when the
+ * server offers it. Once STARTTLS was sent, it ends the connection unless TLS succeeds: there is no way on in the clear. What
+ * was said before the handshake is forgotten after it (RFC 3207, section 4.2).
  */
 import type net from 'node:net';
 import tls from 'node:tls';
 import SMTPConnection from 'nodemailer/lib/smtp-connection';
-import type { SmtpRouteConfig } from '../../config/types.ts';
 import { errorText } from '../../core/errors.ts';
 import type { Stage } from '../../core/outcome.ts';
 import type { Clock } from '../../core/time.ts';
 import { type Capabilities, parseCapabilities } from './capabilities.ts';
-import { nextHopOf, tlsErrorText } from './connect.ts';
+import { judgeTls, tlsErrorText } from './connect.ts';
 import { type Answer, type Failure, failure, replyOf } from './ending.ts';
+import type { SmtpEndpoint } from './endpoint.ts';
 import { createOpening } from './opening.ts';
 import { createReplyTap, type ReplyTap } from './reply-tap.ts';
 import { runStep } from './step.ts';
@@ -27,10 +28,11 @@ export const MAX_SAID_BYTES: number = 64 * 1024;
 const NEVER_MS = 24 * 60 * 60 * 1000;
 
 export interface OpenSessionDeps {
-  readonly route: SmtpRouteConfig;
+  readonly endpoint: SmtpEndpoint;
   /** The name in EHLO. */
   readonly ehlo: string;
-  readonly tlsOptions: tls.ConnectionOptions;
+  /** For the TCP connection, the look-up of the name included. */
+  readonly connectTimeoutMs: number;
   readonly timeouts: SmtpTimeouts;
   readonly clock: Clock;
 }
@@ -47,7 +49,7 @@ export interface Greeted {
   readonly tlsMs: number | null;
 }
 
-/** Which command a reply answers, counted from 0. EHLO may be followed by HELO, or by STARTTLS where it is required. */
+/** Which command a reply answers, counted from 0. EHLO may be followed by HELO, or by STARTTLS. */
 const STAGES_PLAIN: readonly Stage[] = ['greeting', 'ehlo', 'ehlo'];
 const STAGES_BEFORE_TLS: readonly Stage[] = ['greeting', 'ehlo', 'starttls'];
 const STAGES_AFTER_TLS: readonly Stage[] = ['ehlo', 'ehlo'];
@@ -58,12 +60,13 @@ export function greet(
   socket: net.Socket,
   signal: AbortSignal,
 ): Promise<Greeted | Answer | Failure> {
-  const { route, clock, timeouts } = deps;
-  const nextHop = nextHopOf(route);
+  const { endpoint, clock, timeouts } = deps;
+  const { nextHop } = endpoint;
   const connection = createConnection(deps, socket);
-  const startTls = route.tls === 'required';
+  const required = endpoint.tls === 'required';
+  const mayStartTls = required || endpoint.tls === 'opportunistic';
 
-  let stages = startTls ? STAGES_BEFORE_TLS : STAGES_PLAIN;
+  let stages = required ? STAGES_BEFORE_TLS : STAGES_PLAIN;
   let handshakeStartMs: number | null = null;
   let tlsMs: number | null = null;
   let startTlsOffered = true;
@@ -91,9 +94,9 @@ export function greet(
       const reply = tap.midReply() ? null : replyOf(error);
       const stage = reply === null ? awaited() : (stages[tap.replies() - 1] ?? 'ehlo');
       if (inHandshake()) {
-        end(failure('starttls', 'tls', tlsErrorText(nextHop, error)));
-      } else if (stage === 'starttls' && !startTlsOffered) {
-        end(failure('starttls', 'tls', `${nextHop} does not offer STARTTLS, and the route requires it`));
+        end(failure('starttls', 'tls', tlsErrorText(endpoint, error)));
+      } else if (stage === 'starttls' && required && !startTlsOffered) {
+        end(failure('starttls', 'tls', `${nextHop} does not offer STARTTLS, and ${endpoint.tlsReason}`));
       } else if (reply !== null) {
         end({ kind: 'answer', stage, reply });
       } else {
@@ -107,6 +110,11 @@ export function greet(
       handshakeStartMs = clock.monotonicMs();
       step.limit(timeouts.tlsMs, late);
       securing.once('secureConnect', () => {
+        const fault = judgeTls(endpoint, securing);
+        if (fault !== null) {
+          end(failure('starttls', 'tls', fault));
+          return;
+        }
         tlsMs = clock.monotonicMs() - (handshakeStartMs ?? 0);
         stages = STAGES_AFTER_TLS;
         tap.mark();
@@ -115,14 +123,17 @@ export function greet(
       });
     };
     const onChunk = (completed: number): void => {
-      if (!startTls || handshakeStartMs !== null || completed === 0) return;
+      if (!mayStartTls || handshakeStartMs !== null || completed === 0) return;
       if (completed > 1 || tap.midReply()) {
         end(failure(awaited(), 'protocol', `${nextHop} answered before it was asked`));
         return;
       }
       // The library handles this chunk right after us; in the microtask it has drawn its conclusions.
       queueMicrotask(() => {
-        if (tap.replies() === 2) startTlsOffered = parseCapabilities(connection.lastServerResponse || '').startTls;
+        if (tap.replies() === 2) {
+          startTlsOffered = parseCapabilities(connection.lastServerResponse || '').startTls;
+          if (startTlsOffered) stages = STAGES_BEFORE_TLS;
+        }
         if (tap.replies() === 3) onStartTlsAccepted();
       });
     };
@@ -149,17 +160,17 @@ export function greet(
 }
 
 function createConnection(deps: OpenSessionDeps, socket: net.Socket): SMTPConnection {
-  const { route } = deps;
+  const { endpoint } = deps;
   return new SMTPConnection({
     connection: socket,
-    host: route.host,
-    port: route.port,
+    host: endpoint.host,
+    port: endpoint.port,
     name: deps.ehlo,
-    secure: route.tls === 'implicit',
-    secured: route.tls === 'implicit',
-    requireTLS: route.tls === 'required',
-    ignoreTLS: route.tls !== 'required',
-    tls: deps.tlsOptions,
+    secure: endpoint.tls === 'implicit',
+    secured: endpoint.tls === 'implicit',
+    requireTLS: endpoint.tls === 'required',
+    ignoreTLS: endpoint.tls === 'none' || endpoint.tls === 'implicit',
+    tls: endpoint.tlsOptions,
     connectionTimeout: NEVER_MS,
     greetingTimeout: NEVER_MS,
     socketTimeout: NEVER_MS,

@@ -7,19 +7,17 @@
 import tls from 'node:tls';
 import { isLoopback } from '../../config/network.ts';
 import { errorText } from '../../core/errors.ts';
-import { nextHopOf } from './connect.ts';
 import { type Answer, type Failure, failure, replyOf } from './ending.ts';
 import type { Greeted, OpenSessionDeps } from './greet.ts';
 import { createOpening } from './opening.ts';
 import { runStep } from './step.ts';
 
-/** Logs in when the route has a password; null when all is well. Closes the connection when it is not. */
+/** Logs in when the endpoint has a password; null when all is well. Closes the connection when it is not. */
 export function logIn(deps: OpenSessionDeps, greeted: Greeted, signal: AbortSignal): Promise<Answer | Failure | null> {
-  const { route, clock, timeouts } = deps;
-  const { auth } = route;
+  const { endpoint, clock, timeouts } = deps;
+  const { auth, nextHop } = endpoint;
   if (auth === null) return Promise.resolve(null);
   const { connection, socket, tap, capabilities } = greeted;
-  const nextHop = nextHopOf(route);
 
   const { isOver, handOn, giveUp } = createOpening(greeted);
 

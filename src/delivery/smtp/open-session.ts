@@ -1,31 +1,32 @@
 /**
  * Opens a session: TCP, TLS, greeting, EHLO, STARTTLS, AUTH. Each phase has its own wall-clock limit.
  *
- * TLS never goes down silently: `required` means a STARTTLS that succeeds with a verified certificate (RFC 3207), `implicit`
- * the same from the first octet (RFC 8314); `none` speaks plain and never STARTTLS.
+ * TLS never goes down silently: `required` means a STARTTLS that succeeds with a certificate as the endpoint wants it
+ * (RFC 3207), `implicit` the same from the first octet (RFC 8314); `none` speaks plain and never STARTTLS; `opportunistic`
+ * begins TLS where it is offered, and a connection on which that failed is closed, never gone on with in the clear.
  *
  * Whatever goes wrong here is the route's trouble, never the message's: nothing of the message was sent.
  */
 import net from 'node:net';
 import tls from 'node:tls';
 import { type Answer, type Failure, failure } from './ending.ts';
-import { connectTcp, nextHopOf, secureSocket } from './connect.ts';
+import { connectTcp, secureSocket } from './connect.ts';
 import { greet, type OpenSessionDeps } from './greet.ts';
 import { logIn } from './log-in.ts';
 import { type SessionFacts, SmtpSession } from './session.ts';
 
-/** Opens a session with the route's server, or says how that ended; then no connection is left open. */
+/** Opens a session with `deps.endpoint`, or says how that ended; then no connection is left open. */
 export async function openSession(deps: OpenSessionDeps, signal: AbortSignal): Promise<SmtpSession | Answer | Failure> {
-  const { route, clock, timeouts } = deps;
+  const { endpoint, clock, timeouts } = deps;
   const startMs = clock.monotonicMs();
-  const plain = await connectTcp(route, clock, signal);
+  const plain = await connectTcp(endpoint, deps.connectTimeoutMs, clock, signal);
   if (!(plain instanceof net.Socket)) return plain;
   const connectedMs = clock.monotonicMs();
 
   let socket = plain;
   let tlsMs: number | null = null;
-  if (route.tls === 'implicit') {
-    const secured = await secureSocket(plain, route, deps.tlsOptions, timeouts.tlsMs, clock, signal);
+  if (endpoint.tls === 'implicit') {
+    const secured = await secureSocket(plain, endpoint, timeouts.tlsMs, clock, signal);
     if (!(secured instanceof tls.TLSSocket)) return secured;
     socket = secured;
     tlsMs = clock.monotonicMs() - connectedMs;
@@ -43,12 +44,14 @@ export async function openSession(deps: OpenSessionDeps, signal: AbortSignal): P
   await new Promise<void>((resolve) => setImmediate(resolve));
   if (greeted.connection.destroyed || greeted.tap.midReply()) {
     greeted.socket.destroy();
-    return failure('ehlo', 'protocol', `${nextHopOf(route)} answered more than it was asked`);
+    return failure('ehlo', 'protocol', `${endpoint.nextHop} answered more than it was asked`);
   }
 
   const facts: SessionFacts = {
-    nextHop: nextHopOf(route),
+    nextHop: endpoint.nextHop,
+    address: endpoint.address,
     tls: tlsFacts(greeted.socket),
+    verified: greeted.socket instanceof tls.TLSSocket && greeted.socket.authorized,
     capabilities: greeted.capabilities,
     timings: {
       connect: Math.round(connectedMs - startMs),

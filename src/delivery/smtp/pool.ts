@@ -1,10 +1,10 @@
 /**
- * The open sessions of one route: the ones that wait for the next message, and the ones that are on their way out.
+ * The open sessions of one route, or of one MX host: the ones that wait for the next message, and the ones that are on their way out.
  *
  * The last one used is the first one taken, so that with little traffic one connection stays warm and the rest go. A session
  * is closed after `idleMs` without use, and after `MAX_TRANSACTIONS`: servers close or throttle connections that send for
- * ever. How many are open is bounded by how many deliveries the queue begins: at most the route's `connections`; for the
- * moment that QUIT takes, a closing one may come on top.
+ * ever. How many are open is bounded by how many deliveries begin: for a smarthost at most the route's `connections`; for
+ * the moment that QUIT takes, a closing one may come on top.
  */
 import type { Clock } from '../../core/time.ts';
 import type { SmtpSession } from './session.ts';
@@ -14,17 +14,23 @@ import type { SmtpTimeouts } from './timeouts.ts';
 const MAX_TRANSACTIONS = 100;
 
 export interface SessionPool {
-  /** Takes a session that waits, or null when there is none. */
-  take(): SmtpSession | null;
+  /** Takes a session that waits and that `fits` (absent: any does), or null when there is none. */
+  take(fits?: (session: SmtpSession) => boolean): SmtpSession | null;
   /** Makes the pool answerable for a new session: `stop` waits for its end. */
   admit(session: SmtpSession): void;
   /** Takes a session back: to wait for the next message, or, when it cannot be used again, to be dropped. */
   giveBack(session: SmtpSession): void;
+  /** Sessions in all, and those that wait. */
+  open(): number;
+  idle(): number;
+  /** Closes the one that has waited longest. */
+  closeOldest(): void;
   /** Closes what waits; resolves when every session is gone. Sessions that are given back later are closed too. */
   stop(): Promise<void>;
 }
 
-export function createSessionPool(clock: Clock, timeouts: SmtpTimeouts): SessionPool {
+/** Makes an empty pool; `onEmpty` is called whenever its last session is gone. */
+export function createSessionPool(clock: Clock, timeouts: SmtpTimeouts, onEmpty: () => void = () => {}): SessionPool {
   /** In the order in which they were given back: the longest idle first. */
   const idle: SmtpSession[] = [];
   const open = new Set<SmtpSession>();
@@ -53,16 +59,26 @@ export function createSessionPool(clock: Clock, timeouts: SmtpTimeouts): Session
   };
 
   return {
-    take() {
-      for (let session = idle.pop(); session !== undefined; session = idle.pop()) {
-        if (session.usable()) return session;
-        session.destroy();
+    take(fits = () => true) {
+      for (let index = idle.length - 1; index >= 0; index--) {
+        const session = idle[index];
+        if (session === undefined) continue;
+        if (!session.usable()) {
+          idle.splice(index, 1);
+          session.destroy();
+        } else if (fits(session)) {
+          idle.splice(index, 1);
+          return session;
+        }
       }
       return null;
     },
     admit(session) {
       open.add(session);
-      void session.closed().then(() => open.delete(session));
+      void session.closed().then(() => {
+        open.delete(session);
+        if (open.size === 0) onEmpty();
+      });
     },
     giveBack(session) {
       if (!session.usable()) {
@@ -79,6 +95,9 @@ export function createSessionPool(clock: Clock, timeouts: SmtpTimeouts): Session
         sweepLater();
       }
     },
+    open: () => open.size,
+    idle: () => idle.length,
+    closeOldest: () => idle.shift()?.quit(clock, timeouts.quitMs),
     async stop() {
       stopped = true;
       for (const session of idle.splice(0)) session.quit(clock, timeouts.quitMs);

@@ -18,7 +18,11 @@ import type { ReplyTap } from './reply-tap.ts';
 /** What is known of a session once it is open. */
 export interface SessionFacts {
   readonly nextHop: string;
+  /** The endpoint's address, when it named one. */
+  readonly address: string | null;
   readonly tls: AttemptFacts['tls'];
+  /** The certificate is of a trusted authority and for the endpoint's name (RFC 6125). */
+  readonly verified: boolean;
   readonly capabilities: Capabilities;
   /** Whole milliseconds that opening took. */
   readonly timings: { readonly connect: number; readonly tls?: number; readonly session: number };

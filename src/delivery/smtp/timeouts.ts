@@ -5,7 +5,13 @@
  * RFC 5321, section 4.5.3.2 recommends minutes: 5 for each command, 10 for the answer to the final dot. Recovery mail is
  * worthless by then, so they are shorter. An answer to the dot that comes later than `dotMs` is never read: the attempt is
  * `uncertain` and the repetition can make one extra copy. Connecting has its limit in the route's config.
+ *
+ * For critical mail the phases up to AUTH are shorter still. To give up there costs nothing: no word of the message was said,
+ * and the attempt goes on over the next host or route at once. A healthy server needs a second or two for all of them; those
+ * that greet late on purpose, to catch spammers, mostly wait 5 or 6 s. From MAIL on the limits are the same for all lanes:
+ * what is broken off there may have cost the server work, and after the dot a copy.
  */
+import type { Priority } from '../../core/message.ts';
 
 /** All in milliseconds. */
 export interface SmtpTimeouts {
@@ -15,6 +21,8 @@ export interface SmtpTimeouts {
   readonly tlsMs: number;
   /** AUTH with all its steps. */
   readonly authMs: number;
+  /** For critical mail, none of the three above is longer than this. */
+  readonly criticalMs: number;
   /** From MAIL to the answer to DATA. */
   readonly envelopeMs: number;
   /**
@@ -37,6 +45,7 @@ export const SMTP_TIMEOUTS: SmtpTimeouts = {
   greetingMs: 30_000,
   tlsMs: 15_000,
   authMs: 15_000,
+  criticalMs: 10_000,
   envelopeMs: 60_000,
   reusedMs: 10_000,
   contentMs: 180_000,
@@ -45,3 +54,15 @@ export const SMTP_TIMEOUTS: SmtpTimeouts = {
   quitMs: 5_000,
   idleMs: 30_000,
 };
+
+/** `timeouts` as they hold for mail of `priority`. */
+export function timeoutsFor(timeouts: SmtpTimeouts, priority: Priority): SmtpTimeouts {
+  if (priority !== 'critical') return timeouts;
+  const { criticalMs } = timeouts;
+  return {
+    ...timeouts,
+    greetingMs: Math.min(timeouts.greetingMs, criticalMs),
+    tlsMs: Math.min(timeouts.tlsMs, criticalMs),
+    authMs: Math.min(timeouts.authMs, criticalMs),
+  };
+}

@@ -17,7 +17,7 @@ import type { Clock } from '../../core/time.ts';
 import type { DeliveryRequest } from '../transport.ts';
 import { writeContent } from './content.ts';
 import { type Ending, type Failure, type FailureReason, failure, replyOf } from './ending.ts';
-import { envelopeOf, needsSmtpUtf8Parameter, unsendable, withSmtpUtf8 } from './envelope.ts';
+import { envelopeOf, mailParametersOf, unsendable, withMailParameters } from './envelope.ts';
 import type { SmtpSession } from './session.ts';
 import { runStep } from './step.ts';
 import type { SmtpTimeouts } from './timeouts.ts';
@@ -123,8 +123,7 @@ export function transact(
       connection.send(envelopeOf(request, facts.capabilities), session.content, onDone);
     };
     const begin = (): void => {
-      if (needsSmtpUtf8Parameter(request, facts.capabilities)) withSmtpUtf8(socket, send);
-      else send();
+      withMailParameters(socket, mailParametersOf(request, facts.capabilities, deps.clock.now()), send);
     };
 
     session.watch((text) => {

@@ -2,25 +2,36 @@
  * Taking mail in: a message with all it needs, or the event that it was refused.
  *
  * A message is written whole or not at all. An idempotency key that is still valid wins over everything: then nothing is
- * written, and the first message's id is the answer.
+ * written, and the first message's id is the answer. A message that pays a report is accepted once, however often it comes:
+ * what is owed goes in the same transaction.
  */
 import type Database from 'better-sqlite3';
-import { addressKey } from '../../core/address.ts';
-import { acceptedEvent, type EventMessage } from '../../core/event.ts';
-import type { MessageId } from '../../core/ids.ts';
+import { addressKey, domainOf } from '../../core/address.ts';
+import { acceptedEvent, type EventMessage, eventMessage } from '../../core/event.ts';
+import type { DeliveryId, MessageId } from '../../core/ids.ts';
 import type { MessageRecord, NewDelivery } from '../../core/message.ts';
-import type { IdempotencyClaim, Lease, RejectedMessage } from '../store.ts';
+import type { IdempotencyClaim, Lease, NewMessage, RejectedMessage } from '../store.ts';
 import type { WriterCalls } from './calls.ts';
+import { createCollapse } from './collapse.ts';
 import type { EventLog } from './event-log.ts';
+import { createFate } from './fate.ts';
 import { deliveryKey } from './keys.ts';
+import type { MessageEnd } from './message-end.ts';
 import { createMessageInsert, laneOf } from './message-row.ts';
+import type { Mover } from './moves.ts';
+import type { ReportWrites } from './reports.ts';
+
+export interface AcceptDeps {
+  readonly events: EventLog;
+  readonly move: Mover;
+  readonly end: MessageEnd;
+  readonly reports: Pick<ReportWrites, 'isOwed' | 'settle'>;
+  readonly nextToken: () => number;
+}
 
 /** Makes `accept` and `reject` over `db`. */
-export function createAccept(
-  db: Database.Database,
-  events: EventLog,
-  nextToken: () => number,
-): Pick<WriterCalls, 'accept' | 'reject'> {
+export function createAccept(db: Database.Database, deps: AcceptDeps): Pick<WriterCalls, 'accept' | 'reject'> {
+  const { events, move, end, reports, nextToken } = deps;
   const claimKey = db.prepare<[string, string, MessageId, number, number]>(`
     INSERT INTO idempotency (scope, key, message_id, expires_at) VALUES (?, ?, ?, ?)
     ON CONFLICT (scope, key) DO UPDATE SET message_id = excluded.message_id, expires_at = excluded.expires_at
@@ -31,9 +42,12 @@ export function createAccept(
   const insertMessage = createMessageInsert(db);
   const insertContent = db.prepare<[number, Uint8Array]>('INSERT INTO contents (mid, bytes) VALUES (?, ?)');
   const insertDelivery = db.prepare<(string | number | null)[]>(`
-    INSERT INTO deliveries (did, id, mid, recipient, recipient_key, dsn, rule, rule_reason, via, route, priority, deadline,
-      updated_at, state, due_at, lease_until, lease_token, leased_at)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+    INSERT INTO deliveries (did, id, mid, recipient, recipient_key, dsn, rule, rule_reason, via, route, destination,
+      return_path, collapse_scope, delay_at, priority, deadline, updated_at, state, due_at, lease_until, lease_token,
+      leased_at)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+  const fateOf = createFate(db);
+  const collapse = createCollapse(db, move);
 
   /** The message that owns the key already, or null when it is now `messageId`'s. */
   function ownerOf(claim: IdempotencyClaim, messageId: MessageId, now: number): MessageId | null {
@@ -42,22 +56,32 @@ export function createAccept(
   }
 
   return {
-    accept({ record, deliveries, idempotency, leaseMs }, content) {
+    accept(message, content) {
+      const { record, deliveries, idempotency, leaseMs, paysReport } = message;
+      const now = record.acceptedAt;
+      if (paysReport !== null && !reports.isOwed(paysReport)) return { kind: 'duplicate', messageId: record.id };
       if (idempotency !== null) {
-        const owner = ownerOf(idempotency, record.id, record.acceptedAt);
+        const owner = ownerOf(idempotency, record.id, now);
         if (owner !== null) return { kind: 'duplicate', messageId: owner };
       }
-      const mid = insertMessage(record);
+      if (paysReport !== null) reports.settle(paysReport);
+      const mid = insertMessage(record, message.wantsReports && record.mailFrom !== '');
       insertContent.run(mid, content);
-      const [only] = deliveries;
-      const lease =
-        leaseMs !== null && deliveries.length === 1 && only !== undefined
-          ? firstLease(record, only, nextToken(), leaseMs)
-          : null;
+
+      let lease: Lease | null = null;
+      let alive = false;
+      const interrupt: DeliveryId[] = [];
       for (const [index, delivery] of deliveries.entries()) {
+        const did = deliveryKey(mid, index);
         const recipientKey = addressKey(delivery.recipient);
+        const fate = fateOf(message, recipientKey, did, now);
+        if (fate.kind === 'alive') {
+          alive = true;
+          if (leaseMs !== null && deliveries.length === 1) lease = firstLease(record, delivery, nextToken(), leaseMs);
+        }
+        const dueAt = fate.kind === 'alive' && lease === null ? now : null;
         insertDelivery.run(
-          deliveryKey(mid, index),
+          did,
           delivery.id,
           mid,
           delivery.recipient,
@@ -67,18 +91,39 @@ export function createAccept(
           delivery.ruleReason,
           JSON.stringify(delivery.via),
           delivery.route,
+          destinationOf(delivery),
+          delivery.returnPath,
+          message.collapseScope,
+          fate.kind === 'alive' ? delayAt(message) : null,
           laneOf(record.priority),
           record.deadline,
-          record.acceptedAt,
-          lease === null ? 'queued' : 'sending',
-          lease === null ? record.acceptedAt : null,
+          now,
+          fate.kind === 'alive' ? (lease === null ? 'queued' : 'sending') : fate.kind,
+          dueAt,
           lease?.leaseUntil ?? null,
           lease?.token ?? null,
-          lease === null ? null : record.acceptedAt,
+          lease === null ? null : now,
         );
-        events.append('message.accepted', record.acceptedAt, acceptedEvent(record, delivery), recipientKey);
+        const older =
+          message.collapseScope !== null && fate.kind === 'alive'
+            ? collapse.find(message.collapseScope, recipientKey, mid)
+            : [];
+        const accepted = acceptedEvent(record, delivery);
+        events.append(
+          'message.accepted',
+          now,
+          older.length === 0 ? accepted : { ...accepted, supersedes: [...new Set(older.map((row) => row.message_id))] },
+          recipientKey,
+        );
+        if (older.length > 0) interrupt.push(...collapse.supersede(older, record.id, now));
+        if (fate.kind !== 'alive') {
+          const view = { id: delivery.id, recipient: delivery.recipient, state: fate.kind, attempts: 0 };
+          const data = { message: eventMessage(record, delivery.rule), delivery: view, reason: fate.reason };
+          events.append(`message.${fate.kind}`, now, data, recipientKey);
+        }
       }
-      return { kind: 'accepted', lease };
+      if (!alive && deliveries.length > 0) end.deliveryEnded(mid, false, false, now);
+      return { kind: 'accepted', lease, interrupt };
     },
 
     reject(rejected) {
@@ -99,6 +144,17 @@ export function createAccept(
   };
 }
 
+function destinationOf(delivery: NewDelivery): string {
+  return delivery.byDestination ? domainOf(delivery.recipient) : '';
+}
+
+/** When `message.delayed` is due; null: never, or not before the deadline. */
+function delayAt({ record, delayedAfterMs }: Omit<NewMessage, 'content'>): number | null {
+  if (delayedAfterMs === null) return null;
+  const at = record.acceptedAt + delayedAfterMs;
+  return at < record.deadline ? at : null;
+}
+
 /** The lease under which a delivery begins life: what a claim at once after the acceptance would give. */
 function firstLease(record: MessageRecord, delivery: NewDelivery, token: number, leaseMs: number): Lease {
   return {
@@ -109,7 +165,7 @@ function firstLease(record: MessageRecord, delivery: NewDelivery, token: number,
     route: delivery.route,
     via: delivery.via,
     recipient: delivery.recipient,
-    mailFrom: record.mailFrom,
+    mailFrom: delivery.returnPath ?? record.mailFrom,
     dsn: record.dsn,
     recipientDsn: delivery.dsn,
     smtpUtf8: record.smtpUtf8,
@@ -117,6 +173,8 @@ function firstLease(record: MessageRecord, delivery: NewDelivery, token: number,
     requireTls: record.requireTls,
     priority: record.priority,
     tag: record.tag,
+    deadlineSource: record.deadlineSource,
+    destination: destinationOf(delivery),
     attempts: 0,
     crashes: 0,
     acceptedAt: record.acceptedAt,

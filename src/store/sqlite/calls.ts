@@ -5,28 +5,38 @@
  * value is JSON, but for message content, which is a top-level argument or result and travels as bytes (`wire.ts`).
  */
 import type { RelayErrorCode } from '../../core/errors.ts';
+import type { EnvelopeAddress } from '../../core/address.ts';
 import type { DeliveryId, MessageId } from '../../core/ids.ts';
-import type { Outcome } from '../../core/outcome.ts';
 import type {
   AcceptResult,
   ClaimRequest,
+  DestinationRoom,
+  Feedback,
   HistoryStore,
+  LaneTimes,
   Lease,
   NewMessage,
   OperatorResult,
+  PendingReport,
   QueueFigures,
   RejectedMessage,
+  RouteChange,
   Settlement,
+  StsRecord,
+  Suppression,
+  Try,
+  UsableRoute,
 } from '../store.ts';
-import type { RouteChange } from './reroute.ts';
+import type { Reroute } from './reroute.ts';
 import type { Trouble } from './trouble.ts';
 
 /** What of a lease the store needs to know it again. */
-export type LeaseTicket = Pick<Lease, 'deliveryId' | 'token' | 'route'>;
+export type LeaseTicket = Pick<Lease, 'deliveryId' | 'token'>;
 
 export interface DueTimes {
-  readonly routes: readonly (readonly [route: string, dueAt: number])[];
+  readonly routes: readonly (readonly [route: string, dueAt: LaneTimes])[];
   readonly nextDeadline: number | null;
+  readonly nextDelay: number | null;
   readonly nextLeaseEnd: number | null;
 }
 
@@ -45,15 +55,29 @@ export interface WriterCalls {
   reject(message: RejectedMessage): null;
   claim(requests: readonly ClaimRequest[], now: number, leaseMs: number): readonly Lease[];
   renew(lease: LeaseTicket, leaseUntil: number): 'kept' | 'lost';
-  settle(lease: LeaseTicket, outcome: Outcome, settlement: Settlement, now: number): 'settled' | 'lost';
-  release(lease: LeaseTicket, dueAt: number, now: number): 'released' | 'lost';
+  settle(
+    lease: LeaseTicket,
+    tries: readonly Try[],
+    settlement: Settlement,
+    now: number,
+  ): 'settled' | 'superseded' | 'lost';
+  release(lease: LeaseTicket, dueAt: number, now: number): 'released' | 'superseded' | 'lost';
   reclaimExpired(now: number, crashLimit: number, limit: number): number;
+  markDelayed(now: number, limit: number): number;
   expireDue(now: number, limit: number): number;
-  reroute(changes: readonly RouteChange[]): number;
-  nextDue(): DueTimes;
+  reroute(changes: readonly Reroute[]): number;
+  routeChanged(change: RouteChange): null;
+  nextDue(destinations: readonly (readonly [route: string, room: DestinationRoom])[]): DueTimes;
   content(messageId: MessageId): Uint8Array | null;
   retryNow(target: MessageId | DeliveryId, now: number): OperatorResult;
   cancel(target: MessageId | DeliveryId, now: number, reason: string): OperatorResult;
+  putSuppression(suppression: Suppression): null;
+  removeSuppression(recipient: EnvelopeAddress, now: number): boolean;
+  recordFeedback(feedback: Feedback): 'recorded' | 'duplicate' | 'unknown';
+  dropReport(number: number): null;
+  putPolicy(record: StsRecord): null;
+  removePolicy(domain: string): null;
+  noteTlsLevel(domain: string, level: 'encrypted' | 'verified', at: number): null;
   dropContent(settledBefore: number, sandboxBefore: number, limit: number): number;
   dropHistory(before: number, now: number, limit: number): number;
   /** A small durable write. */
@@ -70,8 +94,19 @@ type Now<T> = {
 
 export interface ReaderCalls extends Now<HistoryStore> {
   figures(): QueueFigures;
-  /** Open deliveries on routes that are not in `routes`, as far as one of their own routes is. */
-  reroutable(routes: readonly string[]): readonly RouteChange[];
+  /**
+   * Open deliveries on routes that are not in `routes`, as far as one of their own routes is, and those whose destination
+   * does not fit their route.
+   */
+  reroutable(routes: readonly UsableRoute[]): readonly Reroute[];
+  suppression(recipient: EnvelopeAddress, now: number): Suppression | null;
+  suppressions(now: number, limit: number, after: string | null): readonly Suppression[];
+  secret(): Uint8Array;
+  knows(deliveryId: DeliveryId): boolean;
+  byMessageId(headerMessageId: string): readonly { readonly id: DeliveryId; readonly recipient: EnvelopeAddress }[];
+  pendingReports(limit: number): readonly PendingReport[];
+  policy(domain: string): StsRecord | null;
+  tlsLevel(domain: string, since: number): 'encrypted' | 'verified' | null;
   /** Folds the write-ahead log on a connection of its own, so that commits go on meanwhile. */
   checkpoint(): WalState;
   /** Octets free on the database's disk after the reserve is back in place; null: the database is in memory. */

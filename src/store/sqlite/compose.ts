@@ -13,7 +13,15 @@ import { type Listeners, tell } from './listeners.ts';
 import { watchOutsideChanges } from './outside-change.ts';
 import { rememberPlace } from './place.ts';
 import { createHistory, createReads } from './reads.ts';
-import { createIntakeSlice, createQueueSlice, createUpkeepSlice } from './slices.ts';
+import {
+  createDomainSlice,
+  createFeedbackSlice,
+  createIntakeSlice,
+  createQueueSlice,
+  createReportSlice,
+  createSuppressionSlice,
+  createUpkeepSlice,
+} from './slices.ts';
 import { createWalKeeper } from './wal-keeper.ts';
 
 export interface ComposeOptions {
@@ -76,6 +84,10 @@ export async function composeStore(hosts: Hosts, options: ComposeOptions): Promi
     queue: createQueueSlice(group, reads, clock),
     upkeep: createUpkeepSlice(group, clock),
     history: createHistory(reads),
+    suppressions: createSuppressionSlice(group, reads),
+    feedback: createFeedbackSlice(group, reads),
+    reports: createReportSlice(group, reads),
+    domains: createDomainSlice(group, reads),
     health: {
       current: health.current,
       onChange: health.onChange,

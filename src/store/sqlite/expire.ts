@@ -3,7 +3,8 @@ import type Database from 'better-sqlite3';
 import type { MessageRecord } from '../../core/message.ts';
 import { isoTime } from '../../core/time.ts';
 import type { WriterCalls } from './calls.ts';
-import { type DeliveryRow, type Mover, selectDelivery } from './moves.ts';
+import { type DeliveryRow, selectDelivery } from './delivery-row.ts';
+import type { Mover } from './moves.ts';
 
 const DEADLINE_FROM: Readonly<Record<MessageRecord['deadlineSource'], string>> = {
   header: 'set by the X-Leadpush-TTL header',

@@ -128,12 +128,15 @@ function createSeqList(db: Database.Database): (filter: EventFilter) => readonly
   };
 }
 
+const ANY_STATE: ReadonlySet<EventType> = new Set(['message.delayed', 'message.complained', 'message.bounced']);
+
 /** Types whose delivery may be in `state`: most types have one state only, which spares a look at their rows. */
 function typesOf(types: readonly EventType[], state: string | undefined): readonly EventType[] {
   const distinct = [...new Set(types)];
   if (state === undefined) return distinct;
   return distinct.filter((type) => {
     if (type === 'message.accepted') return state === 'queued';
-    return type === 'message.delayed' || type === 'message.complained' || type === `message.${state}`;
+    // A report of a bounce may come by mail after the delivery.
+    return ANY_STATE.has(type) || type === `message.${state}`;
   });
 }

@@ -7,6 +7,7 @@
  */
 import type Database from 'better-sqlite3';
 import { addressKey, type EnvelopeAddress, parseEnvelopeAddress } from '../../core/address.ts';
+import type { BounceClass } from '../../core/bounce.ts';
 import type { DeliveryState } from '../../core/delivery.ts';
 import { type DeliveryId, type MessageId, parseDeliveryId, parseMessageId } from '../../core/ids.ts';
 import { PRIORITIES } from '../../core/message.ts';
@@ -31,6 +32,9 @@ interface DeliveryViewRow {
   readonly due_at: number | null;
   readonly last_response: string | null;
   readonly delivered_at: number | null;
+  readonly bounce_class: BounceClass | null;
+  readonly bounce_why: string | null;
+  readonly superseded_by: MessageId | null;
   readonly updated_at: number;
 }
 
@@ -45,7 +49,8 @@ export function createMessageReads(db: Database.Database): MessageReads {
   const byId = db.prepare<[string], MessageRow>(`SELECT ${MESSAGE_COLUMNS} FROM messages m WHERE m.id = ?`);
   const byMid = db.prepare<[number], MessageRow>(`SELECT ${MESSAGE_COLUMNS} FROM messages m WHERE m.mid = ?`);
   const deliveriesOf = db.prepare<[number, number], DeliveryViewRow>(`
-    SELECT id, recipient, state, attempts, rule, rule_reason, via, route, due_at, last_response, delivered_at, updated_at
+    SELECT id, recipient, state, attempts, rule, rule_reason, via, route, due_at, last_response, delivered_at,
+      bounce_class, bounce_why, superseded_by, updated_at
     FROM deliveries WHERE did BETWEEN ? AND ? ORDER BY did`);
   const listMids = createMidList(db);
 
@@ -126,6 +131,9 @@ function deliveryViewOf(row: DeliveryViewRow): DeliveryView {
     nextAttemptAt: row.due_at,
     lastResponse: row.last_response,
     deliveredAt: row.delivered_at,
+    bounce:
+      row.bounce_class === null || row.bounce_why === null ? null : { class: row.bounce_class, why: row.bounce_why },
+    supersededBy: row.superseded_by,
     updatedAt: row.updated_at,
   };
 }

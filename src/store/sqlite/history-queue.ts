@@ -6,7 +6,7 @@ import type { DeliveryId, MessageId } from '../../core/ids.ts';
 import { PRIORITIES, type Priority } from '../../core/message.ts';
 import type { QueueRow } from '../store.ts';
 import type { ReaderCalls } from './calls.ts';
-import { DUE_INDEXES, selectRoutes } from './due.ts';
+import { DUE_CLEAN, DUE_SUSPECT, selectRoutes } from './due.ts';
 import { priorityOf } from './message-row.ts';
 
 type QueueReads = Pick<ReaderCalls, 'queue' | 'figures'>;
@@ -26,6 +26,11 @@ interface WaitingRow {
   readonly last_response: string | null;
 }
 
+interface DestinationRow {
+  readonly destination: string;
+  readonly due_at: number;
+}
+
 const IN_STATE = "state = ? AND state NOT IN ('sending', 'delivered') AND priority = ?";
 /** States of undelivered rows that stand in the index by state. */
 const LISTED: readonly DeliveryState[] = ['queued', 'deferred', 'quarantined'];
@@ -36,12 +41,19 @@ export function createQueueReads(db: Database.Database): QueueReads {
     SELECT m.id AS message_id, d.id AS delivery_id, d.recipient, d.state, d.route, d.priority, m.tag, d.attempts,
       m.accepted_at, d.due_at, d.deadline, d.last_response
     FROM deliveries d INDEXED BY ${index} CROSS JOIN messages m ON m.mid = d.mid WHERE ${condition}`;
-  const waiting = DUE_INDEXES.map(({ name, condition }) => ({
-    routes: db.prepare<[], string>(selectRoutes({ name, condition })).pluck(),
-    first: db.prepare<[string, number, number], WaitingRow>(
-      `${select(name, `d.route = ? AND d.priority = ? AND ${condition}`)} ORDER BY d.due_at LIMIT ?`,
-    ),
-  }));
+  const routesClean = db.prepare<[], string>(selectRoutes(DUE_CLEAN)).pluck();
+  const routesSuspect = db.prepare<[], string>(selectRoutes(DUE_SUSPECT)).pluck();
+  const firstClean = db.prepare<[string, number, string, number], WaitingRow>(
+    `${select(DUE_CLEAN.name, `d.route = ? AND d.priority = ? AND d.destination = ? AND ${DUE_CLEAN.condition}`)}
+     ORDER BY d.due_at LIMIT ?`,
+  );
+  const firstSuspect = db.prepare<[string, number, number], WaitingRow>(
+    `${select(DUE_SUSPECT.name, `d.route = ? AND d.priority = ? AND ${DUE_SUSPECT.condition}`)} ORDER BY d.due_at LIMIT ?`,
+  );
+  const destinations = db.prepare<[string, number, number], DestinationRow>(
+    `SELECT destination, due_at FROM waiting INDEXED BY waiting_due
+     WHERE route = ? AND priority = ? ORDER BY due_at LIMIT ?`,
+  );
   const inWork = db.prepare<[number], WaitingRow>(
     `${select('deliveries_lease', 'd.lease_until IS NOT NULL')} ORDER BY d.lease_until LIMIT ?`,
   );
@@ -71,13 +83,26 @@ export function createQueueReads(db: Database.Database): QueueReads {
     )
     .pluck();
 
+  /** Of all destinations together: none matters whose first is due later than enough others. */
+  function firstAtDestinations(route: string, lane: number, limit: number): readonly WaitingRow[] {
+    let rows: WaitingRow[] = [];
+    for (const { destination, due_at } of destinations.all(route, lane, limit)) {
+      if ((rows[limit - 1]?.due_at ?? Number.MAX_SAFE_INTEGER) <= due_at) break;
+      rows.push(...firstClean.all(route, lane, destination, limit));
+      rows = rows.sort((a, b) => placeOf(a) - placeOf(b)).slice(0, limit);
+    }
+    return rows;
+  }
+
   function* rowsByLane(limit: number): Generator<WaitingRow> {
     yield* inWork.all(limit);
     for (let lane = 0; lane < PRIORITIES.length; lane++) {
       yield* quarantined.all(lane, limit);
-      for (const index of waiting) {
-        for (const route of index.routes.all()) yield* index.first.all(route, lane, limit);
+      for (const route of routesClean.all()) {
+        yield* firstClean.all(route, lane, '', limit);
+        yield* firstAtDestinations(route, lane, limit);
       }
+      for (const route of routesSuspect.all()) yield* firstSuspect.all(route, lane, limit);
     }
   }
 

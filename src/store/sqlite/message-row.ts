@@ -95,14 +95,14 @@ export function recordOf(row: MessageRow): MessageRecord {
   };
 }
 
-/** Writes `record` and returns the row's short key. */
-export function createMessageInsert(db: Database.Database): (record: MessageRecord) => number {
+/** Writes `record`, and whether reports may be owed for it; returns the row's short key. */
+export function createMessageInsert(db: Database.Database): (record: MessageRecord, wantsReports: boolean) => number {
   const insert = db.prepare<(string | number | null)[]>(`
     INSERT INTO messages (id, header_message_id, mail_from, header_from, dsn, smtp_utf8, tag, tag_source, flow, metadata,
       priority, collapse_key, require_tls, credential, rule, accepted_at, deadline, deadline_source, size, eight_bit,
-      signatures, warnings, client_address, client_helo, client_tls)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
-  return (record) => {
+      signatures, warnings, client_address, client_helo, client_tls, wants_reports)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+  return (record, wantsReports) => {
     const { client, dsn, metadata } = record;
     const { lastInsertRowid } = insert.run(
       record.id,
@@ -130,6 +130,7 @@ export function createMessageInsert(db: Database.Database): (record: MessageReco
       client.address,
       client.helo,
       client.tls,
+      wantsReports ? 1 : 0,
     );
     return Number(lastInsertRowid);
   };

@@ -8,9 +8,10 @@
 import type Database from 'better-sqlite3';
 import { RelayError } from '../../core/errors.ts';
 import { sql as first } from './migrations/0001.ts';
+import { sql as second } from './migrations/0002.ts';
 import { RESTORE_HINT } from './process-lock.ts';
 
-export const MIGRATIONS: readonly string[] = [first];
+export const MIGRATIONS: readonly string[] = [first, second];
 
 /** Set by the first migration: `LPR1`. */
 const APPLICATION_ID = 0x4c505231;

@@ -1,58 +1,29 @@
 /**
- * Moves a delivery to its next state, and keeps everything that must change with it: the attempt, the event, and, when it
- * was the message's last open delivery, the message's end and its content.
+ * Moves a delivery to its next state, and keeps everything that must change with it: the attempts, the event, a suppression,
+ * a report that is owed, and, when it was the message's last open delivery, the message's end and its content.
  *
  * Legal moves come from core/delivery's table, as a condition of the UPDATE itself: a row that may not move is a bug here,
  * and throws. Claiming, releasing and an operator's retry have no event and stand in their own files.
  */
 import type Database from 'better-sqlite3';
-import type { EnvelopeAddress } from '../../core/address.ts';
+import { type Bounce, BOUNCE_EXPLANATIONS } from '../../core/bounce.ts';
 import type { DeliveryState } from '../../core/delivery.ts';
-import { eventAttempt, eventMessage } from '../../core/event.ts';
-import type { DeliveryId } from '../../core/ids.ts';
-import type { MessageRecord } from '../../core/message.ts';
-import type { Outcome } from '../../core/outcome.ts';
+import { type EventBounce, type EventData, eventAttempt, eventMessage } from '../../core/event.ts';
+import type { MessageId } from '../../core/ids.ts';
 import { isoTime } from '../../core/time.ts';
+import type { PendingReport, Try } from '../store.ts';
+import { createAttemptInsert } from './attempt-row.ts';
+import type { DeliveryRow } from './delivery-row.ts';
 import type { EventLog } from './event-log.ts';
-import { deliveryKeys } from './keys.ts';
-import { EVENT_MESSAGE_COLUMNS, type EventMessageRow, eventSourceOf } from './message-row.ts';
-import { mayBecome, OPEN_STATES, sqlList } from './states.ts';
-
-/** A delivery with what its events tell of its message. */
-export interface DeliveryRow extends EventMessageRow {
-  readonly did: number;
-  readonly id: DeliveryId;
-  readonly mid: number;
-  readonly recipient: EnvelopeAddress;
-  readonly recipient_key: string;
-  readonly state: DeliveryState;
-  readonly rule: string;
-  readonly route: string;
-  readonly attempts: number;
-  readonly crashes: number;
-  readonly leased_at: number | null;
-  readonly deadline_source: MessageRecord['deadlineSource'];
-  readonly content_kept: number;
-}
-
-/** `SELECT` of a `DeliveryRow`; `index` (`INDEXED BY ...`, `NOT INDEXED`) is what of `deliveries` answers the question. */
-export function selectDelivery(index: string, condition: string): string {
-  return `
-    SELECT d.did, d.id, d.mid, d.recipient, d.recipient_key, d.state, d.rule, d.route, d.attempts, d.crashes, d.leased_at,
-      m.deadline_source, m.content_kept, ${EVENT_MESSAGE_COLUMNS}
-    FROM deliveries d ${index} CROSS JOIN messages m ON m.mid = d.mid
-    WHERE ${condition}`;
-}
-
-export interface Attempt {
-  readonly route: string;
-  readonly startedAt: number;
-  readonly outcome: Outcome;
-}
+import { eventSourceOf } from './message-row.ts';
+import type { MessageEnd } from './message-end.ts';
+import { asksFor, createOwe } from './owed.ts';
+import { mayBecome } from './states.ts';
+import { createSuppress } from './suppress.ts';
 
 interface Reasons {
-  /** Recorded and told in the event; counts. */
-  readonly attempt?: Attempt;
+  /** Recorded and told in the event, in order; they count. */
+  readonly tries?: readonly Try[];
   readonly reason?: string;
 }
 
@@ -60,47 +31,82 @@ interface Reasons {
 export type Move = Reasons &
   (
     | { readonly to: 'delivered'; readonly captured: boolean }
-    | { readonly to: 'bounced' | 'expired' | 'canceled' }
+    | { readonly to: 'bounced'; readonly bounce: Bounce; readonly suppressUntil: number | null }
+    | { readonly to: 'expired' | 'canceled' }
+    | { readonly to: 'superseded'; readonly by: MessageId }
     | { readonly to: 'quarantined'; readonly crashes: number }
-    | { readonly to: 'deferred'; readonly dueAt: number; readonly route: string; readonly crashes: number }
+    | {
+        readonly to: 'deferred';
+        readonly dueAt: number;
+        readonly route: string;
+        readonly destination: string;
+        readonly crashes: number;
+      }
   );
 
 export type Mover = (row: DeliveryRow, move: Move, now: number) => void;
 
+const TARGETS = ['delivered', 'bounced', 'expired', 'superseded', 'canceled', 'quarantined', 'deferred'] as const;
+
+const TOO_LATE = 'a newer message came when this one could not be held back any more';
+
 /** Makes the mover of `db`. */
-export function createMover(db: Database.Database, events: EventLog, dropContentWhenSettled: boolean): Mover {
+export function createMover(db: Database.Database, events: EventLog, end: MessageEnd): Mover {
   const recordAttempt = createAttemptInsert(db);
-  const end = createMessageEnd(db, dropContentWhenSettled);
+  const owe = createOwe(db);
+  const suppress = createSuppress(db);
   const updates = new Map(
-    (['delivered', 'bounced', 'expired', 'canceled', 'quarantined', 'deferred'] as const).map((to) => [
+    TARGETS.map((to) => [
       to,
       db.prepare<(string | number | null)[]>(`
-        UPDATE deliveries SET state = '${to}', route = ?, attempts = ?, crashes = ?, due_at = ?, delivered_at = ?,
-          last_response = coalesce(?, last_response), updated_at = ?, lease_until = NULL, lease_token = NULL
+        UPDATE deliveries SET state = '${to}', route = ?, destination = ?, attempts = ?, crashes = ?, due_at = ?,
+          delivered_at = ?, last_response = coalesce(?, last_response), updated_at = ?, lease_until = NULL,
+          lease_token = NULL
         WHERE did = ? AND ${mayBecome(to)}`),
     ]),
   );
+  const noteBounce = db.prepare<[string, string, number]>(
+    'UPDATE deliveries SET bounce_class = ?, bounce_why = ? WHERE did = ?',
+  );
+  const dropDelay = db.prepare<[number]>('UPDATE deliveries SET delay_at = NULL WHERE did = ?');
+  const noteNewer = db.prepare<[MessageId, number]>('UPDATE deliveries SET superseded_by = ? WHERE did = ?');
 
   return (row, move, now) => {
-    const attempts = row.attempts + (move.attempt === undefined ? 0 : 1);
+    const tries = move.tries ?? [];
+    const last = tries.at(-1);
+    const attempts = row.attempts + tries.length;
     const dueAt = move.to === 'deferred' ? move.dueAt : null;
     const updated = updates
       .get(move.to)
       ?.run(
         move.to === 'deferred' ? move.route : row.route,
+        move.to === 'deferred' ? move.destination : row.destination,
         attempts,
         'crashes' in move ? move.crashes : row.crashes,
         dueAt,
         move.to === 'delivered' ? now : null,
-        move.attempt?.outcome.response ?? null,
+        last?.outcome.response ?? null,
         now,
         row.did,
       );
     if (updated?.changes !== 1) throw new Error(`${row.id} cannot go from ${row.state} to ${move.to}`);
+    if (row.delay_at !== null && move.to !== 'deferred') dropDelay.run(row.did);
+    if (move.to === 'superseded') noteNewer.run(move.by, row.did);
+    if (move.to === 'bounced') {
+      noteBounce.run(move.bounce.class, move.bounce.why, row.did);
+      if (move.suppressUntil !== null) {
+        suppress(row, 'bounce', last?.outcome.response ?? move.bounce.why, now, move.suppressUntil);
+      }
+    }
 
-    const { attempt } = move;
-    const told = attempt && eventAttempt(attempts, attempt.route, attempt.outcome);
-    if (attempt && told) recordAttempt(row.did, attempt.startedAt, told);
+    const told = tries.map(({ route, startedAt, outcome }, index) => {
+      const attempt = eventAttempt(row.attempts + index + 1, route, outcome);
+      recordAttempt(row.did, startedAt, attempt);
+      return attempt;
+    });
+    const attempt = told.at(-1);
+    const reason = move.reason ?? (move.to === 'delivered' && row.superseded_by !== null ? TOO_LATE : undefined);
+    const newer = move.to === 'superseded' ? move.by : isEnd(move.to) ? row.superseded_by : null;
     events.append(
       `message.${move.to}`,
       now,
@@ -113,63 +119,54 @@ export function createMover(db: Database.Database, events: EventLog, dropContent
           attempts,
           ...(dueAt === null ? {} : { next_attempt_at: isoTime(dueAt) }),
         },
-        ...(told ? { attempt: told } : {}),
-        ...(move.reason === undefined ? {} : { reason: move.reason }),
-      },
+        ...(attempt === undefined ? {} : { attempt }),
+        ...(told.length > 1 ? { failed_over: told.slice(0, -1) } : {}),
+        ...(move.to === 'bounced' ? { bounce: eventBounce(move.bounce, move.suppressUntil) } : {}),
+        ...(newer === null ? {} : { superseded_by: newer }),
+        ...(reason === undefined ? {} : { reason }),
+      } satisfies EventData,
       row.recipient_key,
     );
-    if (move.to === 'deferred' || move.to === 'quarantined') return;
-    end(row.mid, move.to === 'delivered' && move.captured, now);
+    if (row.wants_reports === 1) {
+      const action = actionOf(move);
+      if (action !== null && asksFor(action, row.recipient_dsn)) {
+        const bounce = move.to === 'bounced' ? move.bounce : null;
+        owe({ did: row.did, action, at: now, state: move.to, attempt: attempts, bounce, reason: reason ?? null });
+      }
+    }
+    if (isEnd(move.to)) {
+      end.deliveryEnded(row.mid, move.to === 'delivered' && move.captured, row.wants_reports === 1, now);
+    }
   };
 }
 
-function createAttemptInsert(
-  db: Database.Database,
-): (did: number, startedAt: number, attempt: ReturnType<typeof eventAttempt>) => void {
-  const insert = db.prepare<(string | number | null)[]>(`
-    INSERT INTO attempts (did, number, route, started_at, outcome, cause, next_hop, tls, cipher, stage, code, enhanced,
-      response, timings)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
-  return (did, startedAt, attempt) => {
-    insert.run(
-      did,
-      attempt.number,
-      attempt.route,
-      startedAt,
-      attempt.outcome,
-      attempt.cause,
-      attempt.next_hop,
-      attempt.tls,
-      attempt.cipher,
-      attempt.stage,
-      attempt.code,
-      attempt.enhanced,
-      attempt.response,
-      JSON.stringify(attempt.timings_ms),
-    );
+/** The `bounce` part of an event. */
+export function eventBounce(bounce: Bounce, suppressUntil: number | null): EventBounce {
+  return {
+    class: bounce.class,
+    why: bounce.why,
+    explanation: BOUNCE_EXPLANATIONS[bounce.class],
+    ...(suppressUntil === null ? {} : { suppressed_until: isoTime(suppressUntil) }),
   };
 }
 
-/** What happens to the message when one of its deliveries has come to its end. */
-function createMessageEnd(
-  db: Database.Database,
-  dropContentWhenSettled: boolean,
-): (mid: number, captured: boolean, now: number) => void {
-  const open = db
-    .prepare<[number, number], number>(
-      `SELECT 1 FROM deliveries WHERE did BETWEEN ? AND ? AND state IN ${sqlList(OPEN_STATES)} LIMIT 1`,
-    )
-    .pluck();
-  const markCaptured = db.prepare<[number]>('UPDATE messages SET captured = 1 WHERE mid = ?');
-  const settleAndDrop = db.prepare<[number, number]>(
-    'UPDATE messages SET settled_at = ?, content_kept = 0 WHERE mid = ? AND captured = 0',
-  );
-  const dropContent = db.prepare<[number]>('DELETE FROM contents WHERE mid = ?');
-  const settle = db.prepare<[number, number]>('UPDATE messages SET settled_at = ? WHERE mid = ?');
-  return (mid, captured, now) => {
-    if (captured) markCaptured.run(mid);
-    if (open.get(...deliveryKeys(mid)) !== undefined) return;
-    if (dropContentWhenSettled && settleAndDrop.run(now, mid).changes > 0) dropContent.run(mid);
-    else settle.run(now, mid);
-  };
+function isEnd(to: DeliveryState): boolean {
+  return to !== 'deferred' && to !== 'quarantined';
+}
+
+/** The report that a move may owe; a next hop that took DSN over reports its success itself. */
+function actionOf(move: Move): PendingReport['action'] | null {
+  switch (move.to) {
+    case 'bounced':
+    case 'expired':
+      return 'failed';
+    case 'delivered':
+      if (move.captured) return 'delivered';
+      return move.tries?.at(-1)?.outcome.dsnPassedOn === true ? null : 'relayed';
+    case 'superseded':
+    case 'canceled':
+    case 'quarantined':
+    case 'deferred':
+      return null;
+  }
 }

@@ -1,15 +1,16 @@
 /**
- * An operator's writes from another process (`queue retry`, `queue cancel`), beside a live relay or without one.
+ * An operator's writes from another process (`queue retry`, `queue cancel`, `suppressions`), beside a live relay or without one.
  *
  * It takes no process lock and leases nothing; SQLite's own lock orders its commits with the relay's, which notices them
  * within half a second. Runs in the calling thread: a command has nothing else to do.
  */
-import type { QueueStore } from '../store.ts';
+import type { QueueStore, SuppressionStore } from '../store.ts';
 import { openWriter } from './engines.ts';
 import { createGroupCommit } from './group-commit.ts';
 import { createInlineHost } from './inline-host.ts';
 
 export interface SqliteOperator extends Pick<QueueStore, 'retryNow' | 'cancel'> {
+  readonly suppressions: Pick<SuppressionStore, 'put' | 'remove'>;
   stop(): Promise<void>;
 }
 
@@ -26,6 +27,12 @@ export async function openSqliteOperator(options: SqliteOperatorOptions): Promis
   return {
     retryNow: (target, now) => group.call('retryNow', target, now),
     cancel: (target, now, reason) => group.call('cancel', target, now, reason),
+    suppressions: {
+      async put(suppression) {
+        await group.call('putSuppression', suppression);
+      },
+      remove: (recipient, now) => group.call('removeSuppression', recipient, now),
+    },
     async stop() {
       await group.stop();
       await host.stop();

@@ -6,9 +6,12 @@ import type { DeliveryId, MessageId } from '../../core/ids.ts';
 import { isoTime } from '../../core/time.ts';
 import type { OperatorResult } from '../store.ts';
 import type { WriterCalls } from './calls.ts';
+import { type DeliveryRow, selectDelivery } from './delivery-row.ts';
 import { deliveryKeys } from './keys.ts';
-import { type DeliveryRow, type Mover, selectDelivery } from './moves.ts';
+import type { Mover } from './moves.ts';
 import { mayBecome } from './states.ts';
+
+const NEWER = 'a newer message took its place';
 
 type OperatorCalls = Pick<WriterCalls, 'retryNow' | 'cancel'>;
 
@@ -20,9 +23,20 @@ export function createOperate(db: Database.Database, move: Mover): OperatorCalls
   );
   const one = db.prepare<[string], DeliveryRow>(selectDelivery('INDEXED BY sqlite_autoindex_deliveries_1', 'd.id = ?'));
   const requeue = db.prepare<[number, number, number]>(`
-    UPDATE deliveries SET state = 'queued', due_at = ?, updated_at = ?
+    UPDATE deliveries SET state = 'queued', due_at = ?, updated_at = ?, bounce_class = NULL, bounce_why = NULL
     WHERE did = ? AND (state = 'queued' OR ${mayBecome('queued')})`);
   const reopen = db.prepare<[number]>('UPDATE messages SET settled_at = NULL WHERE mid = ? AND settled_at IS NOT NULL');
+
+  // An old link must not come after a newer one: an ended delivery was not there to be superseded when the newer came.
+  const newer = db
+    .prepare<[string, number, string], number>(
+      `SELECT 1 FROM deliveries INDEXED BY deliveries_recipient
+       WHERE recipient_key = +? AND mid > +? AND collapse_scope = +? AND state NOT IN ('suppressed', 'throttled') LIMIT 1`,
+    )
+    .pluck();
+  const hasNewer = (row: DeliveryRow): boolean =>
+    row.superseded_by !== null ||
+    (row.collapse_scope !== null && newer.get(row.recipient_key, row.mid, row.collapse_scope) !== undefined);
 
   function each(
     target: MessageId | DeliveryId,
@@ -48,7 +62,7 @@ export function createOperate(db: Database.Database, move: Mover): OperatorCalls
     retryNow: (target, now) =>
       each(
         target,
-        (row) => objectionToRetry(row, now),
+        (row) => objectionToRetry(row, now) ?? (hasNewer(row) ? NEWER : null),
         (row) => {
           requeue.run(now, now, row.did);
           reopen.run(row.mid);
@@ -66,7 +80,7 @@ function objectionToRetry(row: DeliveryRow, now: number): string | null {
     case 'delivered':
       return 'it was delivered';
     case 'superseded':
-      return 'a newer message took its place';
+      return NEWER;
     case 'suppressed':
       return 'its recipient is suppressed';
     case 'throttled':

@@ -1,12 +1,16 @@
 /** Everything that the reading connection can do, assembled. */
 import type Database from 'better-sqlite3';
 import type { Procedures, ReaderCalls, WalState } from './calls.ts';
+import { createDomainReads } from './domains.ts';
+import { createFeedbackReads } from './feedback.ts';
 import { createAttemptReads } from './history-attempts.ts';
 import { createEventReads } from './history-events.ts';
 import { createMessageReads } from './history-messages.ts';
 import { createQueueReads } from './history-queue.ts';
 import { createStats } from './history-stats.ts';
+import { createReportReads } from './reports.ts';
 import { createReroutable } from './reroute.ts';
+import { createSuppressionReads } from './suppressions.ts';
 import { createContentRead } from './writer.ts';
 
 /** What of a reader is not a read of the database. */
@@ -22,6 +26,9 @@ export function createReader(db: Database.Database, duties: ReaderDuties): Proce
   const { message, messages, find } = createMessageReads(db);
   const { eventsOf, events, rejectedFor } = createEventReads(db);
   const { queue, figures } = createQueueReads(db);
+  const { suppression, suppressions } = createSuppressionReads(db);
+  const { secret, knows, byMessageId } = createFeedbackReads(db);
+  const { policy, tlsLevel } = createDomainReads(db);
   return {
     message: { access: 'read', run: message },
     messages: { access: 'read', run: messages },
@@ -34,6 +41,14 @@ export function createReader(db: Database.Database, duties: ReaderDuties): Proce
     queue: { access: 'read', run: queue },
     figures: { access: 'read', run: figures },
     reroutable: { access: 'read', run: createReroutable(db) },
+    suppression: { access: 'read', run: suppression },
+    suppressions: { access: 'read', run: suppressions },
+    secret: { access: 'read', run: secret },
+    knows: { access: 'read', run: knows },
+    byMessageId: { access: 'read', run: byMessageId },
+    pendingReports: { access: 'read', run: createReportReads(db) },
+    policy: { access: 'read', run: policy },
+    tlsLevel: { access: 'read', run: tlsLevel },
     content: { access: 'read', run: createContentRead(db) },
     checkpoint: { access: 'alone', run: duties.checkpoint },
     freeBytes: { access: 'alone', run: duties.freeBytes },

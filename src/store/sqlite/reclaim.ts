@@ -9,7 +9,9 @@
 import type Database from 'better-sqlite3';
 import type { Outcome } from '../../core/outcome.ts';
 import type { WriterCalls } from './calls.ts';
-import { type DeliveryRow, type Mover, selectDelivery } from './moves.ts';
+import { SUPERSEDED } from './collapse.ts';
+import { type DeliveryRow, selectDelivery } from './delivery-row.ts';
+import type { Mover } from './moves.ts';
 
 const STOPPED = 'the relay stopped during this attempt; whether the next hop has the message is not known';
 const STOPPED_ALONE = `${STOPPED} (nothing else was in work)`;
@@ -64,13 +66,16 @@ export function createReclaim(db: Database.Database, move: Mover): WriterCalls['
     for (const row of rows) {
       const crashes = row.crashes + 1;
       const alone = (crashesAlone.get(row.did, STOPPED_ALONE) ?? 0) + (isAlone ? 1 : 0);
-      const attempt = { route: row.route, startedAt: row.leased_at ?? now, outcome };
-      if (crashes >= 2 * crashLimit || (crashes >= crashLimit && alone >= crashLimit)) {
+      const tries = [{ route: row.route, startedAt: row.leased_at ?? now, outcome }];
+      if (row.superseded_by !== null) {
+        move(row, { to: 'superseded', by: row.superseded_by, reason: SUPERSEDED, tries }, now);
+      } else if (crashes >= 2 * crashLimit || (crashes >= crashLimit && alone >= crashLimit)) {
         const reason = `the relay stopped ${crashes} times while it worked on this delivery`;
-        move(row, { to: 'quarantined', crashes, attempt, reason }, now);
+        move(row, { to: 'quarantined', crashes, tries, reason }, now);
       } else {
         const waitMs = WAIT_MS[crashes] ?? WAIT_MS.at(-1) ?? 0;
-        move(row, { to: 'deferred', dueAt: now + waitMs, route: row.route, crashes, attempt }, now);
+        const { route, destination } = row;
+        move(row, { to: 'deferred', dueAt: now + waitMs, route, destination, crashes, tries }, now);
       }
     }
     return rows.length;

@@ -1,6 +1,15 @@
-/** The slices of the store that write, over the way to the writing engine. */
+/** The slices of the store that write, over the ways to the writing and the reading engine. */
 import type { Clock } from '../../core/time.ts';
-import type { IntakeStore, Lease, QueueStore, UpkeepStore } from '../store.ts';
+import type {
+  DomainStore,
+  FeedbackStore,
+  IntakeStore,
+  Lease,
+  QueueStore,
+  ReportStore,
+  SuppressionStore,
+  UpkeepStore,
+} from '../store.ts';
 import type { LeaseTicket } from './calls.ts';
 import type { GroupCommit } from './group-commit.ts';
 import type { Health } from './health.ts';
@@ -30,7 +39,7 @@ export function createQueueSlice(group: GroupCommit, reads: Reads, clock: Clock)
   return {
     claim: (requests, now, leaseMs) => group.call('claim', requests, now, leaseMs),
     renew: (lease, leaseUntil) => group.call('renew', ticketOf(lease), leaseUntil),
-    settle: (lease, outcome, settlement, now) => group.call('settle', ticketOf(lease), outcome, settlement, now),
+    settle: (lease, tries, settlement, now) => group.call('settle', ticketOf(lease), tries, settlement, now),
     release: (lease, dueAt) => group.call('release', ticketOf(lease), dueAt, clock.now()),
     async reclaimExpired(now, crashLimit) {
       let total = 0;
@@ -40,6 +49,7 @@ export function createQueueSlice(group: GroupCommit, reads: Reads, clock: Clock)
         if (reclaimed < PIECE) return total;
       }
     },
+    markDelayed: (now, limit) => group.call('markDelayed', now, limit),
     expireDue: (now, limit) => group.call('expireDue', now, limit),
     async reroute(routes) {
       const changes = await reads.call('reroutable', routes);
@@ -49,8 +59,11 @@ export function createQueueSlice(group: GroupCommit, reads: Reads, clock: Clock)
       }
       return moved;
     },
-    async nextDue() {
-      const due = await group.call('nextDue');
+    async routeChanged(change) {
+      await group.call('routeChanged', change);
+    },
+    async nextDue(destinations) {
+      const due = await group.call('nextDue', [...destinations]);
       return { ...due, routes: new Map(due.routes) };
     },
     content: (messageId) => group.call('content', messageId),
@@ -68,7 +81,52 @@ export function createUpkeepSlice(group: GroupCommit, clock: Clock): UpkeepStore
   };
 }
 
+export function createSuppressionSlice(group: GroupCommit, reads: Reads): SuppressionStore {
+  return {
+    get: (recipient, now) => reads.call('suppression', recipient, now),
+    list: (now, limit, after) => reads.call('suppressions', now, limit, after),
+    async put(suppression) {
+      await group.call('putSuppression', suppression);
+    },
+    remove: (recipient, now) => group.call('removeSuppression', recipient, now),
+  };
+}
+
+export function createFeedbackSlice(group: GroupCommit, reads: Reads): FeedbackStore {
+  return {
+    secret: () => reads.call('secret'),
+    knows: (deliveryId) => reads.call('knows', deliveryId),
+    byMessageId: (headerMessageId) => reads.call('byMessageId', headerMessageId),
+    record: (feedback) => group.call('recordFeedback', feedback),
+  };
+}
+
+export function createReportSlice(group: GroupCommit, reads: Reads): ReportStore {
+  return {
+    pending: (limit) => reads.call('pendingReports', limit),
+    async drop(number) {
+      await group.call('dropReport', number);
+    },
+  };
+}
+
+export function createDomainSlice(group: GroupCommit, reads: Reads): DomainStore {
+  return {
+    policy: (domain) => reads.call('policy', domain),
+    async putPolicy(record) {
+      await group.call('putPolicy', record);
+    },
+    async removePolicy(domain) {
+      await group.call('removePolicy', domain);
+    },
+    tlsLevel: (domain, since) => reads.call('tlsLevel', domain, since),
+    async noteTlsLevel(domain, level, at) {
+      await group.call('noteTlsLevel', domain, level, at);
+    },
+  };
+}
+
 /** Less to carry over than the whole lease. */
-function ticketOf({ deliveryId, token, route }: Lease): LeaseTicket {
-  return { deliveryId, token, route };
+function ticketOf({ deliveryId, token }: Lease): LeaseTicket {
+  return { deliveryId, token };
 }

@@ -5,6 +5,9 @@ import { deliveryKeys } from './keys.ts';
 
 type UpkeepCalls = Pick<WriterCalls, 'dropContent' | 'dropHistory'>;
 
+/** A domain's TLS that was not seen again for a year is forgotten. */
+const TLS_MEMORY_MS = 365 * 86_400_000;
+
 interface EventAge {
   readonly seq: number;
   readonly at: number;
@@ -21,7 +24,11 @@ export function createUpkeep(db: Database.Database): UpkeepCalls {
   const contentPastTime = db
     .prepare<[number, number, number], number>(
       `SELECT mid FROM messages INDEXED BY messages_content
-       WHERE captured = ? AND content_kept = 1 AND settled_at < ? ORDER BY settled_at LIMIT ?`,
+       WHERE captured = ? AND content_kept = 1 AND settled_at < ?
+         AND (wants_reports = 0 OR NOT EXISTS (
+           SELECT 1 FROM reports r INDEXED BY reports_delivery
+           WHERE r.did BETWEEN messages.mid * 65536 AND messages.mid * 65536 + 65535))
+       ORDER BY settled_at LIMIT ?`,
     )
     .pluck();
   const dropContent = db.prepare<[number]>('DELETE FROM contents WHERE mid = ?');
@@ -29,7 +36,7 @@ export function createUpkeep(db: Database.Database): UpkeepCalls {
 
   // A walk from the oldest message on, which ends at the first that was accepted too late to have settled before.
   const oldestMessages = db.prepare<[], MessageAge>('SELECT mid, accepted_at, settled_at FROM messages ORDER BY mid');
-  // Attempts go with their delivery, content with its message (ON DELETE CASCADE).
+  // Attempts, feedback and reports go with their delivery, content with its message (ON DELETE CASCADE).
   const dropDeliveries = db.prepare<[number, number]>('DELETE FROM deliveries WHERE did BETWEEN ? AND ?');
   const dropMessage = db.prepare<[number]>('DELETE FROM messages WHERE mid = ?');
   const oldest = db.prepare<[number], EventAge>('SELECT seq, at FROM events ORDER BY seq LIMIT ?');
@@ -37,6 +44,20 @@ export function createUpkeep(db: Database.Database): UpkeepCalls {
   const dropKeys = db.prepare<[number, number]>(`
     DELETE FROM idempotency WHERE (scope, key) IN (
       SELECT scope, key FROM idempotency INDEXED BY idempotency_expiry WHERE expires_at <= ? LIMIT ?)`);
+  const pastTime = [
+    db.prepare<[number, number]>(`
+      DELETE FROM throttle WHERE (scope, recipient_key, at, did) IN (
+        SELECT scope, recipient_key, at, did FROM throttle INDEXED BY throttle_expiry WHERE expires_at <= ? LIMIT ?)`),
+    db.prepare<[number, number]>(`
+      DELETE FROM suppressions WHERE recipient_key IN (
+        SELECT recipient_key FROM suppressions INDEXED BY suppressions_expiry WHERE expires_at <= ? LIMIT ?)`),
+    db.prepare<[number, number]>(`
+      DELETE FROM sts_policies WHERE domain IN (
+        SELECT domain FROM sts_policies INDEXED BY sts_policies_expiry WHERE expires_at <= ? LIMIT ?)`),
+  ];
+  const dropLevels = db.prepare<[number, number]>(`
+    DELETE FROM tls_levels WHERE domain IN (
+      SELECT domain FROM tls_levels INDEXED BY tls_levels_age WHERE seen_at <= ? LIMIT ?)`);
 
   /** Events go from the oldest on, up to the first that is young enough: what remains has no gaps. */
   function dropOldEvents(before: number, limit: number): number {
@@ -76,6 +97,8 @@ export function createUpkeep(db: Database.Database): UpkeepCalls {
         dropMessage.run(mid);
       }
       dropKeys.run(now, limit);
+      for (const statement of pastTime) statement.run(now, limit);
+      dropLevels.run(now - TLS_MEMORY_MS, limit);
       return Math.max(events, mids.length);
     },
   };

@@ -10,14 +10,21 @@ import type { MessageId } from '../../core/ids.ts';
 import { BUSY_MS } from './connect.ts';
 import { createAccept } from './accept.ts';
 import type { CheckpointMode, Procedures, WalState, WriterCalls } from './calls.ts';
+import { createClaim } from './claim.ts';
+import { createDelay } from './delay.ts';
+import { createDomainWrites } from './domains.ts';
 import { createNextDue } from './due.ts';
 import type { EventLog } from './event-log.ts';
 import { createExpire } from './expire.ts';
+import { createFeedback } from './feedback.ts';
 import { createLeases, createTokens } from './lease.ts';
+import { createMessageEnd } from './message-end.ts';
 import { createMover } from './moves.ts';
 import { createOperate } from './operate.ts';
 import { beginEpoch, createReclaim } from './reclaim.ts';
+import { createReportWrites } from './reports.ts';
 import { createReroute } from './reroute.ts';
+import { createSuppressionWrites } from './suppressions.ts';
 import { createUpkeep } from './upkeep.ts';
 
 /** How long a checkpoint on the writing connection waits for readers to let go, in milliseconds. */
@@ -29,13 +36,17 @@ export function createWriter(
   events: EventLog,
   dropContentWhenSettled: boolean,
 ): Procedures<WriterCalls> {
-  const move = createMover(db, events, dropContentWhenSettled);
+  const end = createMessageEnd(db, dropContentWhenSettled);
+  const move = createMover(db, events, end);
+  const reports = createReportWrites(db, end);
   let epoch = 0;
   const nextToken = createTokens(() => epoch);
-  const { accept, reject } = createAccept(db, events, nextToken);
-  const { claim, renew, settle, release } = createLeases(db, move, nextToken);
+  const { accept, reject } = createAccept(db, { events, move, end, reports, nextToken });
+  const { renew, settle, release } = createLeases(db, move);
   const { retryNow, cancel } = createOperate(db, move);
   const { dropContent, dropHistory } = createUpkeep(db);
+  const { putSuppression, removeSuppression } = createSuppressionWrites(db);
+  const { putPolicy, removePolicy, noteTlsLevel } = createDomainWrites(db);
   const content = createContentRead(db);
   const probe = db.prepare<[number]>('UPDATE relay SET probed_at = ? WHERE only_row = 1');
   const dataVersion = db.prepare<[], number>('PRAGMA data_version').pluck();
@@ -50,17 +61,38 @@ export function createWriter(
     },
     accept: { access: 'intake', run: accept },
     reject: { access: 'intake', run: reject },
-    claim: { access: 'write', run: claim },
+    claim: { access: 'write', run: createClaim(db, nextToken) },
     renew: { access: 'write', run: renew },
     settle: { access: 'write', run: settle },
     release: { access: 'write', run: release },
     reclaimExpired: { access: 'write', run: createReclaim(db, move) },
+    markDelayed: { access: 'write', run: createDelay(db, events) },
     expireDue: { access: 'write', run: createExpire(db, move) },
     reroute: { access: 'write', run: createReroute(db) },
+    routeChanged: {
+      access: 'write',
+      run({ type, route, reason, at }) {
+        events.append(type, at, { route: { name: route, reason } }, null);
+        return null;
+      },
+    },
     nextDue: { access: 'read', run: createNextDue(db) },
     content: { access: 'read', run: content },
     retryNow: { access: 'write', run: retryNow },
     cancel: { access: 'write', run: cancel },
+    putSuppression: { access: 'write', run: putSuppression },
+    removeSuppression: { access: 'write', run: removeSuppression },
+    recordFeedback: { access: 'write', run: createFeedback(db, events) },
+    dropReport: {
+      access: 'write',
+      run(number) {
+        reports.settle(number);
+        return null;
+      },
+    },
+    putPolicy: { access: 'write', run: putPolicy },
+    removePolicy: { access: 'write', run: removePolicy },
+    noteTlsLevel: { access: 'write', run: noteTlsLevel },
     dropContent: { access: 'write', run: dropContent },
     dropHistory: { access: 'write', run: dropHistory },
     probe: {
