@@ -65,6 +65,16 @@ export async function startStsServer(
     });
   });
   server.on('tlsClientError', (_error, socket) => socket.destroy());
+  const until = (holds: () => boolean): Promise<void> =>
+    new Promise((resolve) => {
+      const look = (): void => {
+        if (!holds()) return;
+        watchers.delete(look);
+        resolve();
+      };
+      watchers.add(look);
+      look();
+    });
   server.listen(at.port, at.host);
   await once(server, 'listening');
   return {

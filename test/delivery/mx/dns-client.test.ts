@@ -218,7 +218,6 @@ describe('a DNS query', () => {
     const zone = { 'a.test': { A: ['192.0.2.1'] }, 'b.test': { A: 'timeout' }, 'c.test': { A: 'truncated' } } as const;
     const server = await serve({ zone });
     const sockets = (): number => process.getActiveResourcesInfo().filter((name) => /UDP|TCPSocket/.test(name)).length;
-    const before = sockets();
     const client = clientOf([server.address]);
     await client.ask('a.test', 'A', NEVER);
     await client.ask('c.test', 'A', NEVER);
@@ -227,7 +226,8 @@ describe('a DNS query', () => {
     await server.asked('b.test', 'A');
     abort.abort(new Error('over'));
     await expect(asked).rejects.toThrow('over');
-    await expect.poll(sockets).toBe(before);
+    // The server's own.
+    await expect.poll(sockets).toBe(1);
   });
 
   test('ends with the reason of the abort', async () => {
