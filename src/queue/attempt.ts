@@ -3,7 +3,7 @@
  *
  * It begins on the lease's route. Where that route itself is at fault and the final dot was not written, it goes on over the
  * next route of the rule at once; each try is recorded. It ends when a route gives an answer about the message, or none is
- * left.
+ * left. Then it waits for the next step of the ladder, or, where its routes are known to be down, for the first that is up.
  *
  * The deadline is checked before anything is sent, and a try that has not written its final dot when the deadline comes is
  * broken off; while other routes are left, already when its share of the time is used up. A newer message that replaces this
@@ -97,6 +97,8 @@ export async function runAttempt(
     }
     const now = clock.now();
     const retryOn = journey.retryOn(outcome.stage === 'dot');
+    // The route is known to be down: its probe says when to go on, and no step of the ladder may keep it longer than that.
+    if (left > 0 && mayMoveOn(outcome) && !retryOn.usable()) return record(waiting(retryOn));
     const end = {
       outcome,
       tries: tries.length,
