@@ -148,6 +148,19 @@ test.each(['connect', 'MAIL', 'RCPT', 'DATA'] as const)('garbage at %s defers', 
   expect(hop.messages).toHaveLength(0);
 });
 
+test('a server that closes its side and takes no more of the content is given up at once', async () => {
+  const { deliver } = await bench({
+    on: {
+      content: ({ hop }) => {
+        hop.dropAll('hang-up');
+        return deaf;
+      },
+    },
+  });
+  const content = `A: b\r\n\r\n${`${'x'.repeat(70)}\r\n`.repeat(150_000)}`;
+  expect(await deliver({ content })).toMatchObject({ kind: 'deferred', cause: 'route', stage: 'data' });
+});
+
 test('DATA answered with 250 instead of 354 defers, and no content is sent', async () => {
   const { hop, deliver } = await bench({ on: { DATA: reply('250 ok') } });
   expect(await deliver()).toMatchObject({ kind: 'deferred', cause: 'route', stage: 'data' });

@@ -55,6 +55,9 @@ export class SmtpSession {
       if (this.socket.closed) resolve();
       else this.socket.once('close', () => resolve());
     });
+    // A server that has closed its side takes nothing more; what is still to be written would keep the socket open for ever.
+    // A reply that came just before goes first.
+    this.socket.once('end', () => setImmediate(() => this.socket.writableLength > 0 && this.socket.destroy()));
     this.connection.on('error', (error: Error) => this.#end(errorText(error)));
     // `end` also comes before the library hands a 421 to whoever waits for a reply: that word goes first.
     this.connection.on('end', () => queueMicrotask(() => this.#end('the connection was closed')));
