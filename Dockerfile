@@ -47,5 +47,5 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
 
 # Node is process 1 and gets SIGTERM itself. It drains and ends with 0; give it time (docker stop --time 60). It starts no
 # processes of its own, so there is nothing for an init to reap.
-ENTRYPOINT ["node", "/relay/src/bin.mjs"]
+ENTRYPOINT ["node", "--max-semi-space-size=4", "/relay/src/bin.mjs"]
 CMD ["serve"]

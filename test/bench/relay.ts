@@ -31,7 +31,7 @@ async function start(place: Place): Promise<Running> {
   const config = join(place.dir, 'relay.yaml');
   writeFileSync(config, stringify(settings(place, port, await freePort())));
   const errors = openSync(join(place.dir, 'stderr'), 'w');
-  const child = spawn(process.execPath, [join(SOURCES, 'bin.mjs'), 'serve', '--config', config], {
+  const child = spawn(process.execPath, ['--max-semi-space-size=4', join(SOURCES, 'bin.mjs'), 'serve', '--config', config], {
     cwd: place.dir,
     stdio: ['ignore', 'ignore', errors],
   });
