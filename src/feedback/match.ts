@@ -11,7 +11,8 @@
  * `Original-Mail-From` or in the returned message's `Return-Path`, else by Message-ID and recipient. A bounce there is
  * refused: ours go to return paths, and one at a fixed address would rest on a Message-ID alone.
  *
- * Known limit: who has seen a message can complain about it in somebody else's name. That ends no delivery, and the suppression
+ * A Message-ID can be guessed: a complaint that rests on one alone is recorded and suppresses nobody. Known limit: who has seen
+ * a message, with its return path, can complain about it in somebody else's name. That ends no delivery, and the suppression
  * that follows lasts a limited time and does not count for tags with `suppression: bypass`.
  *
  * Of the feedback types `abuse`, `fraud` and `opt-out` are complaints; `not-spam` is the contrary, `auth-failure` is about
@@ -72,11 +73,10 @@ export async function matchAtFixedAddress(report: MailReport, deps: MatchDeps): 
     return { kind: 'unmatched', reason: 'neither a return path nor a Message-ID of ours is in it' };
   const deliveries = await deps.feedback.byMessageId(messageId);
   if (deliveries.length === 0) return { kind: 'unmatched', reason: 'no message with that Message-ID is known' };
-  const [only, ...others] = deliveries;
-  if (only !== undefined && others.length === 0) return fromArf(report, [only.id], deps);
   const named = new Set(report.originalRcptTo.map(keyOf).filter((key) => key !== null));
-  const meant = deliveries.filter((delivery) => named.has(addressKey(delivery.recipient)));
-  if (meant.length === 0) return { kind: 'unmatched', reason: 'it does not say which of the recipients it is about' };
+  const onlyOne = named.size === 0 && deliveries.length === 1;
+  const meant = onlyOne ? deliveries : deliveries.filter((delivery) => named.has(addressKey(delivery.recipient)));
+  if (meant.length === 0) return { kind: 'unmatched', reason: 'it does not name a recipient of that message' };
   // Newest message first: an app that uses a Message-ID again means the last one.
   const newest = meant.filter(
     (delivery, index) => meant.findIndex((other) => sameRecipient(other.recipient, delivery.recipient)) === index,
@@ -84,7 +84,7 @@ export async function matchAtFixedAddress(report: MailReport, deps: MatchDeps): 
   return fromArf(
     report,
     newest.map((delivery) => delivery.id),
-    deps,
+    { now: deps.now, suppressForMs: null },
   );
 }
 
@@ -99,10 +99,10 @@ function fromDsn(report: Dsn, deliveryId: DeliveryId, deps: Pick<MatchDeps, 'sup
   }
   const common = { deliveryId, at: deps.now, report: dsnReport(report, decisive) };
   if (failed === undefined) return { kind: 'matched', feedback: [{ ...common, kind: { type: 'delayed' } }] };
-  const bounce = classifyReport(failed.status, failed.diagnostic);
+  const bounce = classifyReport(failed.status, failed.unstruck());
   const allGone = recipients.every(
     (recipient) =>
-      recipient.action === 'failed' && classifyReport(recipient.status, recipient.diagnostic).class === 'recipient',
+      recipient.action === 'failed' && classifyReport(recipient.status, recipient.unstruck()).class === 'recipient',
   );
   const suppressUntil = allGone ? deps.now + deps.suppressForMs : null;
   return { kind: 'matched', feedback: [{ ...common, kind: { type: 'bounced', bounce, suppressUntil } }] };
@@ -120,8 +120,9 @@ function dsnReport(report: Dsn, recipient: DsnRecipient): Feedback['report'] {
 function fromArf(
   report: Arf,
   deliveries: readonly DeliveryId[],
-  deps: Pick<MatchDeps, 'suppressForMs' | 'now'>,
+  deps: { readonly now: number; readonly suppressForMs: number | null },
 ): Match {
+  const suppressUntil = deps.suppressForMs === null ? null : deps.now + deps.suppressForMs;
   if (!COMPLAINTS.has(report.feedbackType)) {
     return { kind: 'ignored', reason: `feedback of type ${report.feedbackType} is no complaint` };
   }
@@ -136,7 +137,7 @@ function fromArf(
         status: null,
         diagnostic: report.feedbackType,
       },
-      kind: { type: 'complained', suppressUntil: deps.now + deps.suppressForMs },
+      kind: { type: 'complained', suppressUntil },
     })),
   };
 }

@@ -18,6 +18,8 @@ export interface DsnRecipient {
   readonly status: string | null;
   /** With its type: `smtp; 550 5.1.1 ...`. */
   readonly diagnostic: string | null;
+  /** The same with all that it may quote of the message: to be classified. A function, so that no log can show it. */
+  readonly unstruck: () => string | null;
   readonly remoteMta: string | null;
 }
 
@@ -48,12 +50,14 @@ export function readDeliveryStatus(text: string): DeliveryStatus | null {
 
 function readRecipient(group: FieldGroup): DsnRecipient {
   const action = withoutComments(firstValue(group, 'action') ?? '').toLowerCase();
+  const diagnostic = firstValue(group, 'diagnostic-code');
   return {
     originalRecipient: untyped(firstValue(group, 'original-recipient')),
     finalRecipient: untyped(firstValue(group, 'final-recipient')),
     action: DSN_ACTIONS.find((known) => known === action) ?? null,
     status: STATUS.exec(withoutComments(firstValue(group, 'status') ?? ''))?.[1] ?? null,
-    diagnostic: firstValue(group, 'diagnostic-code'),
+    diagnostic,
+    unstruck: () => diagnostic,
     remoteMta: untyped(firstValue(group, 'remote-mta')),
   };
 }

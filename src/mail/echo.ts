@@ -21,15 +21,48 @@ const SOFT_BREAK = /=\r\n/g;
 const QUOTED_OCTET = /=([0-9A-F]{2})/gi;
 /** Lines of base64 in a row (RFC 2045, section 6.8). */
 const BASE64_LINES = /(?:^[A-Za-z0-9+/]{20,76}={0,2}\r\n)+/gm;
-const EDGE = /^[\s"'`([{<:;,.!?]+|[\s"'`)\]}>:;,.!?]+$/g;
+/** What may stand around a word without being part of it. Taken off by hand: a pattern with `$` would try every run of them. */
+const BEFORE: ReadonlySet<string> = new Set('"\'`([{<:;,.!?');
+const AFTER: ReadonlySet<string> = new Set('"\'`)]}>:;,.!?');
+const ENHANCED_CODE = /^\d\.\d{1,3}\.\d{1,3}$/;
+/** What servers say when all is well. */
+const PLEASANTRIES: ReadonlySet<string> = new Set(
+  `a accepted action and as bytes completed complete data delivered delivery done for from has id in is it mail message
+  messages ok okay proceed queue queued received requested sent smtp stored success successful successfully thank thanks
+  the this to with you your`.split(/\s+/),
+);
 
 /** `reply` without what it repeats of `content` (a whole message); mostly `reply` itself. */
 export function strikeEchoes(reply: string, content: Uint8Array): string {
+  return createEchoStriker(content)(reply);
+}
+
+/**
+ * Whether `reply`, the answer of a server that took the message, is of its own words and a queue id alone. Almost all are, and
+ * then the message need not be read: that costs more than all else of a delivery.
+ */
+export function isPlainThanks(reply: string, content: Uint8Array): boolean {
+  const bytes = Buffer.from(content.buffer, content.byteOffset, content.byteLength);
+  return reply.split(' ').every((given) => {
+    const word = trimmed(given);
+    const key = word.toLowerCase();
+    if (word === '' || PLEASANTRIES.has(key) || ENHANCED_CODE.test(word)) return true;
+    return isCodeLike(key) && !bytes.includes(word) && !bytes.includes(key);
+  });
+}
+
+/** As `strikeEchoes`, for several texts about one message, which is read once and only when a text gives reason to. */
+export function createEchoStriker(content: Uint8Array): (reply: string) => string {
+  let text: string | null = null;
+  return (reply) => strike(reply, () => (text ??= textOf(content)));
+}
+
+function strike(reply: string, textOfMessage: () => string): string {
   const words = reply.split(' ');
-  const plain = words.map((word) => word.replace(EDGE, '').toLowerCase());
+  const plain = words.map((word) => trimmed(word).toLowerCase());
   const suspicious = plain.some(isCodeLike) || words.length >= WORDS_OF_A_QUOTE;
   if (!suspicious) return reply;
-  const text = textOf(content);
+  const text = textOfMessage();
   const struck = plain.map((word) => isCodeLike(word) && repeats(word, text));
   for (let from = 0; from + WORDS_OF_A_QUOTE <= words.length; from++) {
     const quote = plain.slice(from, from + WORDS_OF_A_QUOTE);
@@ -59,19 +92,29 @@ function repeats(word: string, text: string): boolean {
 function textOf(content: Uint8Array): string {
   const bytes = content.subarray(0, MAX_OCTETS);
   const header = scanHeader(bytes);
-  if (header.kind === 'malformed') return '';
-  const [subject] = fieldsNamed(header.fields, 'subject');
-  const body = Buffer.from(bytes.buffer, bytes.byteOffset + header.bodyStart, bytes.length - header.bodyStart);
+  // A header that is none: all of it counts, for nothing may pass because it could not be read.
+  const bodyStart = header.kind === 'malformed' ? 0 : header.bodyStart;
+  const [subject] = header.kind === 'malformed' ? [] : fieldsNamed(header.fields, 'subject');
+  const body = Buffer.from(bytes.buffer, bytes.byteOffset + bodyStart, bytes.length - bodyStart);
   const raw: string = body.toString('latin1');
   const unquoted = raw
     .replace(SOFT_BREAK, '')
     .replace(QUOTED_OCTET, (_octet, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
   const pieces = [
     subject === undefined ? '' : decodeWords(fieldValue(bytes, subject)),
+    ...(header.kind === 'malformed' ? [decodeWords(body.toString('utf8'))] : []),
     body.toString('utf8'),
     Buffer.from(unquoted, 'latin1').toString('utf8'),
     ...[...raw.matchAll(BASE64_LINES)].map(([lines]) => Buffer.from(lines, 'base64').toString('utf8')),
   ];
-  const words = pieces.flatMap((piece) => piece.split(/\s+/).map((word) => word.replace(EDGE, '').toLowerCase()));
+  const words = pieces.flatMap((piece) => piece.split(/\s+/).map((word) => trimmed(word).toLowerCase()));
   return ` ${words.filter((word) => word !== '').join(' ')} `;
+}
+
+function trimmed(word: string): string {
+  let from = 0;
+  let to = word.length;
+  while (from < to && BEFORE.has(word.charAt(from))) from++;
+  while (to > from && AFTER.has(word.charAt(to - 1))) to--;
+  return word.slice(from, to);
 }

@@ -10,7 +10,7 @@
  */
 import { type FeedbackFields, readFeedbackFields } from './arf.ts';
 import { type DeliveryStatus, readDeliveryStatus } from './dsn.ts';
-import { strikeEchoes } from './echo.ts';
+import { createEchoStriker } from './echo.ts';
 import { decodeBody, decodeText, type MimePart, readPart, splitMultipart } from './multipart.ts';
 import { addressIn, firstValue, readFieldGroups } from './report-fields.ts';
 
@@ -84,12 +84,14 @@ function readReturned(part: MimePart | undefined): ReturnedMessage {
   };
 }
 
+/**
+ * The diagnostics without what they repeat of the message. Where the report brings no subject to compare with, what a
+ * diagnostic quotes cannot be told from the server's own words: then its codes alone are kept.
+ */
 function withoutEchoes(status: DeliveryStatus, returned: MimePart | undefined): DeliveryStatus {
-  const content = returned === undefined ? null : decodeBody(returned, MAX_ECHO_BYTES);
-  const strike = (text: string): string => {
-    const cut = text.slice(0, MAX_DIAGNOSTIC_CHARACTERS);
-    return content === null ? cut : strikeEchoes(cut, content);
-  };
+  const content = returned === undefined ? null : comparable(returned);
+  const striker = content === null ? codesAlone : createEchoStriker(content);
+  const strike = (text: string): string => striker(text.slice(0, MAX_DIAGNOSTIC_CHARACTERS));
   return {
     ...status,
     recipients: status.recipients.map((recipient) => ({
@@ -97,4 +99,20 @@ function withoutEchoes(status: DeliveryStatus, returned: MimePart | undefined): 
       diagnostic: recipient.diagnostic === null ? null : strike(recipient.diagnostic),
     })),
   };
+}
+
+/** The returned message, or null when it has no subject: `text/rfc822-headers` may end without the line end of its last field. */
+function comparable(returned: MimePart): Uint8Array | null {
+  const bytes = Buffer.concat([decodeBody(returned, MAX_ECHO_BYTES), Buffer.from('\r\n\r\n')]);
+  return /^subject[ \t]*:/im.test(bytes.toString('latin1')) ? bytes : null;
+}
+
+/** `smtp; 550 5.7.1 Message with subject ...` -> `smtp; 550 5.7.1 (text withheld ...)`. */
+function codesAlone(diagnostic: string): string {
+  const codes = /^(?:[a-z0-9-]{1,20};\s*)?(?:\d{3}(?:[ -]\d\.\d{1,3}\.\d{1,3})?|\d\.\d{1,3}\.\d{1,3})(?=[\s:]|$)/i.exec(
+    diagnostic.trim(),
+  );
+  const kept = codes?.[0] ?? '';
+  if (kept.length === diagnostic.trim().length) return kept;
+  return `${kept} (text withheld: the report does not bring the message that it may quote)`.trim();
 }

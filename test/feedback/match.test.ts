@@ -106,6 +106,17 @@ describe('at a fixed address', () => {
     expect(await match(complaint(), known.slice(0, 1))).toMatchObject({ feedback: [{ deliveryId: ONE }] });
   });
 
+  test('a complaint that rests on a Message-ID alone suppresses nobody', async () => {
+    expect(await match(complaint(), known.slice(0, 1))).toMatchObject({
+      feedback: [{ kind: { type: 'complained', suppressUntil: null } }],
+    });
+  });
+
+  test('a complaint that names somebody else than the one recipient is refused', async () => {
+    const fields = 'Original-Rcpt-To: <mallory@provider.example>\n';
+    expect((await match(complaint({ fields }), known.slice(0, 1))).kind).toBe('unmatched');
+  });
+
   test('a complaint about a message with several recipients is matched by the one that it names', async () => {
     const fields = 'Original-Rcpt-To: <EVE@provider.example>\n';
     expect(await match(complaint({ fields }), known)).toMatchObject({ feedback: [{ deliveryId: TWO }] });

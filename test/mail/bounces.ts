@@ -217,6 +217,7 @@ Diagnostic-Code: smtp; 550 No such mailbox: bob
 Content-type: message/rfc822
 
 Return-path: <${returnPath}>
+Subject: Your code is 482913 Bluebird
 Message-Id: ${messageId}
 
 --1767607201-eximdsn-424242--

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { strikeEchoes } from '../../src/mail/echo.ts';
+import { isPlainThanks, strikeEchoes } from '../../src/mail/echo.ts';
 
 const message = (body: string, subject = 'Use code 555123 to reset', headers = ''): Buffer =>
   Buffer.from(`From: a@example.com\r\nSubject: ${subject}\r\n${headers}\r\n${body}\r\n`);
@@ -53,5 +53,29 @@ describe('echoes in a reply', () => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  it('are looked for in time that grows with the message alone, whatever it is made of', () => {
+    // A pattern that tries every run of edge characters takes minutes here; the test's own limit is seconds.
+    for (const hostile of [`a${'!'.repeat(200_000)}a`, '('.repeat(200_000), `${'.'.repeat(900)}a `.repeat(250)]) {
+      expect(strikeEchoes('refused: nothing of this is in it', message(hostile))).toContain('refused');
+    }
+  });
+});
+
+describe('plain thanks', () => {
+  it.each(['2.0.0 Ok: queued as D89B8216035', 'OK id=1abcde-0002Fx-Gh', '2.0.0 OK 1767607201 a1-20020a05 - gsmtp'])(
+    'are known: %j',
+    (reply) => {
+      expect(isPlainThanks(reply.replace(' - gsmtp', ''), message(body))).toBe(true);
+    },
+  );
+
+  it('are not what repeats a code of the message', () => {
+    expect(isPlainThanks('2.0.0 Ok 98431276', message(body))).toBe(false);
+  });
+
+  it('are not what says more', () => {
+    expect(isPlainThanks('2.0.0 Ok, follow the link soon', message(body))).toBe(false);
   });
 });

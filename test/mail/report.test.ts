@@ -24,6 +24,7 @@ describe('a bounce', () => {
           action: 'failed',
           status: '5.1.1',
           diagnostic: 'X-Postfix; unknown user: "bob"',
+          unstruck: expect.any(Function),
           remoteMta: null,
         },
       ],
@@ -195,5 +196,54 @@ describe('a multipart', () => {
       ['report-type', 'delivery-status'],
       ['boundary', 'a;b"c'],
     ]);
+  });
+});
+
+describe('what a diagnostic quotes of the message', () => {
+  const QUOTE = 'smtp; 550 5.7.1 Message with subject Your code is 482913 Bluebird Walrus looks like phishing';
+  const report = (returned: string): string =>
+    [
+      'From: mailer-daemon@example.org',
+      'Content-Type: multipart/report; report-type=delivery-status; boundary=b',
+      '',
+      '--b',
+      'Content-Type: message/delivery-status',
+      '',
+      'Reporting-MTA: dns; mx.example.org',
+      '',
+      'Final-Recipient: rfc822; ann@example.net',
+      'Action: failed',
+      'Status: 5.7.1',
+      `Diagnostic-Code: ${QUOTE}`,
+      '',
+      returned,
+      '--b--',
+      '',
+    ].join('\r\n');
+  const diagnosticOf = (returned: string): string => {
+    const read = readReport(Buffer.from(report(returned)));
+    if (read?.kind !== 'dsn') throw new Error('no report');
+    return read.recipients[0]?.diagnostic ?? '';
+  };
+
+  test.each([
+    [
+      'the whole message',
+      '--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: Your code is 482913 Bluebird Walrus\r\n\r\nHello\r\n',
+    ],
+    [
+      'its header without a last line end',
+      '--b\r\nContent-Type: text/rfc822-headers\r\n\r\nSubject: Your code is 482913 Bluebird Walrus',
+    ],
+    [
+      'its header',
+      '--b\r\nContent-Type: text/rfc822-headers\r\n\r\nSubject: Your code is 482913 Bluebird Walrus\r\n\r\n',
+    ],
+    ['a header without a subject', '--b\r\nContent-Type: text/rfc822-headers\r\n\r\nMessage-ID: <a@example.com>\r\n'],
+    ['nothing', ''],
+  ])('is not kept when the report brings %s', (_what, returned) => {
+    const diagnostic = diagnosticOf(returned);
+    expect(diagnostic).not.toMatch(/482913|Bluebird|Walrus/);
+    expect(diagnostic).toMatch(/^smtp; 550 5\.7\.1/);
   });
 });
