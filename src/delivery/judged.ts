@@ -10,7 +10,7 @@ import { type HopKind, type Verdict, verdictOfFailure, verdictOfReply } from './
 import type { Ending } from './smtp/ending.ts';
 import type { SessionPool } from './smtp/pool.ts';
 import type { SmtpSession } from './smtp/session.ts';
-import type { SmtpTimeouts } from './smtp/timeouts.ts';
+import { type SmtpTimeouts, timeoutsFor } from './smtp/timeouts.ts';
 import { transact } from './smtp/transaction.ts';
 import type { DeliveryRequest } from './transport.ts';
 
@@ -94,7 +94,8 @@ export async function sendOver(
   { hop, pool, clock, timeouts }: SendDeps,
   signal: AbortSignal,
 ): Promise<Judged> {
-  const judged = judge(await transact(session, request, { clock, timeouts }, signal), hop);
+  const limits = timeoutsFor(timeouts, request.priority, request.hasAlternative);
+  const judged = judge(await transact(session, request, { clock, timeouts: limits }, signal), hop);
   const { verdict, ending } = judged;
   // A server in trouble gets a new connection next time, and with it a new login.
   const keep = verdict.kind === 'delivered' || verdict.cause === 'recipient' || verdict.cause === 'content';

@@ -20,6 +20,8 @@ export interface DeliveryRequest {
   readonly smtpUtf8: boolean;
   readonly eightBit: boolean;
   readonly priority: Priority;
+  /** It can go over another route at once when this one fails before the final dot. */
+  readonly hasAlternative: boolean;
   /** Only over TLS with a certificate that was verified for the next hop's name. */
   readonly requireTls: boolean;
   /** Epoch milliseconds up to which the message is worth something, for DELIVERBY (RFC 2852); null: no TTL was asked for. */

@@ -16,7 +16,7 @@ import type { MessageId } from '../core/ids.ts';
 import type { AttemptFacts, Outcome } from '../core/outcome.ts';
 import { type Clock, sleep } from '../core/time.ts';
 import type { DeliveryRequest } from '../delivery/transport.ts';
-import { strikeEchoes } from '../mail/echo.ts';
+import { isPlainThanks, strikeEchoes } from '../mail/echo.ts';
 import type { Lease, QueueStore, Settlement, Try } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Journey } from './journey.ts';
@@ -71,7 +71,7 @@ export async function runAttempt(
     note(begunAt, { kind: 'deferred', cause: 'local', ...nothingSent(text) });
     return record({ state: 'quarantined', reason: text });
   }
-  const request: DeliveryRequest = {
+  const request: Omit<DeliveryRequest, 'hasAlternative'> = {
     ...lease,
     deliverBy: lease.deadlineSource === 'give-up' ? null : lease.deadline,
     content,
@@ -109,7 +109,12 @@ export async function runAttempt(
   }
 
   /** One try, from its beginning to its outcome. */
-  async function tryOver(lane: Lane, what: DeliveryRequest, bytes: Uint8Array, startedAt: number): Promise<Outcome> {
+  async function tryOver(
+    lane: Lane,
+    what: Omit<DeliveryRequest, 'hasAlternative'>,
+    bytes: Uint8Array,
+    startedAt: number,
+  ): Promise<Outcome> {
     const left = lease.deadline - startedAt;
     if (left <= 0) {
       return { kind: 'deferred', cause: 'local', ...nothingSent('the deadline passed before the attempt') };
@@ -135,7 +140,7 @@ export async function runAttempt(
     const startedMs = clock.monotonicMs();
     let outcome: Outcome;
     try {
-      outcome = await lane.target.transport.deliver(what, breakOff.signal);
+      outcome = await lane.target.transport.deliver({ ...what, hasAlternative: others > 0 }, breakOff.signal);
     } finally {
       cancelShare();
       for (const signal of outside) signal.removeEventListener('abort', onAbort);
@@ -149,7 +154,9 @@ export async function runAttempt(
       };
     }
     deps.onTried(lane, outcome, startedMs);
-    return { ...outcome, response: strikeEchoes(outcome.response, bytes) };
+    const said = outcome.response;
+    if (outcome.kind === 'delivered' && isPlainThanks(said, bytes)) return outcome;
+    return { ...outcome, response: strikeEchoes(said, bytes) };
   }
 
   function note(startedAt: number, outcome: Outcome): void {

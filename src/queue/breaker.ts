@@ -21,6 +21,8 @@ export const FAULTS_TO_OPEN = 3;
 /** The first wait for a probe; it doubles with each failure. */
 export const FIRST_PROBE_MS = 5_000;
 export const LONGEST_PROBE_MS = 60_000;
+/** While critical mail waits for the route, a probe may follow this long after the one before. */
+export const HURRIED_PROBE_MS = 1_000;
 
 export type BreakerState = 'closed' | 'open' | 'half-open';
 /** What a result changed: `down`: it opened, `up`: it closed. */
@@ -34,8 +36,10 @@ export interface Breaker {
   fault(stage: Stage, startedMs: number, nowMs: number): BreakerChange;
   /** An attempt was answered: the route works, whatever became of the message. */
   success(nowMs: number): BreakerChange;
+  /** Critical mail waits for the route: the next probe comes soon. */
+  hurry(nowMs: number): void;
   /** A probe begins. */
-  probing(): void;
+  probing(nowMs: number): void;
   /** It ended. */
   probed(works: boolean, nowMs: number): BreakerChange;
 }
@@ -50,6 +54,7 @@ export function createBreaker(open: boolean, nowMs: number): Breaker {
   let waitMs = FIRST_PROBE_MS;
   let probeAt: number | null = open ? nowMs : null;
   let probeDecides = true;
+  let lastProbeMs = Number.NEGATIVE_INFINITY;
 
   const close = (now: number): BreakerChange => {
     state = 'closed';
@@ -63,6 +68,7 @@ export function createBreaker(open: boolean, nowMs: number): Breaker {
   const reopen = (now: number): void => {
     state = 'open';
     probeAt = now + waitMs;
+    lastProbeMs = Math.max(lastProbeMs, now);
     waitMs = Math.min(2 * waitMs, LONGEST_PROBE_MS);
   };
 
@@ -91,8 +97,12 @@ export function createBreaker(open: boolean, nowMs: number): Breaker {
       }
       return close(now);
     },
-    probing() {
+    hurry(now) {
+      if (probeAt !== null) probeAt = Math.min(probeAt, Math.max(now, lastProbeMs + HURRIED_PROBE_MS));
+    },
+    probing(now) {
       probeAt = null;
+      lastProbeMs = now;
     },
     probed(works, now) {
       if (state !== 'open') return null;

@@ -124,6 +124,7 @@ export class Lane {
   mayBeDue(priority: Priority, at: number): void {
     const lane = laneOf(priority);
     this.#mayBeDueAt[lane] = Math.min(at, this.#mayBeDueAt[lane] ?? NEVER);
+    if (priority === 'critical' && this.breaker?.state() === 'open') this.breaker.hurry(this.#clock.monotonicMs());
   }
 
   /** As the store told: nearer moments that were learnt meanwhile stay. */

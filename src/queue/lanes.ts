@@ -23,12 +23,16 @@ export interface Lanes {
   destinations(): ReadonlyMap<string, DestinationRoom>;
 }
 
-/** Lanes for `targets`; `down`: routes whose breaker begins open; `onRetired` is told of each transport out of use and quiet. */
+/**
+ * Lanes for `targets`; `down`: routes whose breaker begins open; `onReplaced` is told of each lane that goes out of use,
+ * `onRetired` of each transport that is out of use and quiet.
+ */
 export function createLanes(
   targets: ReadonlyMap<string, LaneTarget>,
   down: ReadonlySet<string>,
   clock: Clock,
   onRetired: (transport: Transport) => void,
+  onReplaced: (lane: Lane) => void = () => {},
 ): Lanes {
   let lanes = new Map<string, Lane>();
   const retireWhenQuiet = (lane: Lane): void => {
@@ -46,6 +50,7 @@ export function createLanes(
     for (const lane of before.values()) {
       if (used.has(lane)) continue;
       lane.retired = true;
+      onReplaced(lane);
       retireWhenQuiet(lane);
     }
   };

@@ -27,6 +27,8 @@ export interface RouteWatchDeps {
 export interface RouteWatch {
   /** A try over `lane` that began at `startedMs` (monotonic) has ended. */
   tried(lane: Lane, outcome: Outcome, startedMs: number): void;
+  /** A change of config replaced or removed `lane`: if it was down, that is over. */
+  retired(lane: Lane): void;
   /** Begins a probe when one is due. */
   probeWhenDue(lane: Lane): void;
   /** Resolves when probes and events under way have ended. */
@@ -75,9 +77,9 @@ export function createRouteWatch(deps: RouteWatchDeps): RouteWatch {
     const { breaker } = lane;
     const look = lane.target.transport.probe;
     if (breaker === null || look === null) return;
-    breaker.probing();
+    breaker.probing(clock.monotonicMs());
     const outcome = await look(stopping);
-    if (stopping.aborted) return;
+    if (stopping.aborted || lane.retired) return;
     const works = outcome.kind === 'delivered';
     log.info(
       {
@@ -115,6 +117,10 @@ export function createRouteWatch(deps: RouteWatchDeps): RouteWatch {
           break;
       }
       if (breaker.state() !== before) deps.onChange();
+    },
+    retired(lane) {
+      const state = lane.breaker?.state() ?? 'closed';
+      if (state !== 'closed') tell(lane, 'up', 'its config was changed');
     },
     probeWhenDue(lane) {
       const probeAt = lane.breaker?.probeAt() ?? null;

@@ -106,7 +106,7 @@ export function createScheduler(
   const stopping = new AbortController();
   const attempts = new Set<Promise<void>>();
   const underWay = new Map<Lease, UnderWay>();
-  const lanes = createLanes(targets, down, clock, deps.onRetired);
+  const lanes = createLanes(targets, down, clock, deps.onRetired, (lane) => routes.retired(lane));
   const routes = createRouteWatch({ store, clock, log, stopping: stopping.signal, onChange: onRouteChange });
   let nextDeadline = NEVER;
   let nextDelay = NEVER;
@@ -114,6 +114,8 @@ export function createScheduler(
   let working = false;
   let workAgain = false;
   let refreshWanted = false;
+  /** Routes that are gone and still have mail, as far as it was told. */
+  const stranded = new Set<string>();
   /** Something may stand on a route where it should not: moved before the next look at what is due. */
   let rerouteWanted = false;
   let cancelTimer: CancelTimer | null = null;
@@ -177,6 +179,7 @@ export function createScheduler(
     },
     setLanes(next) {
       lanes.replace(next);
+      stranded.clear();
       rerouteWanted = true;
       work();
     },
@@ -366,10 +369,28 @@ export function createScheduler(
       throw error;
     }
     // A route without a lane is left alone here: what could be moved was moved, the rest waits for a config that has it.
-    for (const [route, times] of due.routes) lanes.get(route)?.learn(times);
+    for (const [route, times] of due.routes) {
+      const lane = lanes.get(route);
+      if (lane !== undefined) lane.learn(times);
+      else tellStranded(route);
+    }
     nextDeadline = Math.min(nextDeadline, due.nextDeadline ?? NEVER);
     nextDelay = Math.min(nextDelay, due.nextDelay ?? NEVER);
     nextLeaseEnd = Math.min(nextLeaseEnd, due.nextLeaseEnd ?? NEVER);
+  }
+
+  /** Once for each route and config. */
+  function tellStranded(route: string): void {
+    if (stranded.has(route)) return;
+    stranded.add(route);
+    log.warn(
+      {
+        event: 'queue.stranded',
+        route,
+        hint: 'Put the route back into the config, or cancel the mail: `queue list` shows it.',
+      },
+      'mail waits for a route that is not in the config, and has no other',
+    );
   }
 
   function scheduleRefresh(): void {

@@ -47,6 +47,7 @@ export function requestFor(
     smtpUtf8: false,
     eightBit: false,
     priority: 'normal',
+    hasAlternative: false,
     requireTls: false,
     deliverBy: null,
     ...over,

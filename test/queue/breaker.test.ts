@@ -44,13 +44,13 @@ describe('the breaker', () => {
 
   it('wants no second probe while one is under way', () => {
     const breaker = opened();
-    breaker.probing();
+    breaker.probing(0);
     expect(breaker.probeAt()).toBeNull();
   });
 
   it('closes when a probe comes through to a route that could not be reached', () => {
     const breaker = opened('connect');
-    breaker.probing();
+    breaker.probing(0);
     expect(breaker.probed(true, 6000)).toBe('up');
     expect(breaker.state()).toBe('closed');
   });
@@ -59,7 +59,7 @@ describe('the breaker', () => {
     const breaker = opened();
     const waits: number[] = [];
     for (let i = 0; i < 6; i++) {
-      breaker.probing();
+      breaker.probing(0);
       breaker.probed(false, 0);
       waits.push(breaker.probeAt() ?? -1);
     }
@@ -68,14 +68,14 @@ describe('the breaker', () => {
 
   it('only half-opens after a probe when messages were refused beyond the reach of one', () => {
     const breaker = opened('mail');
-    breaker.probing();
+    breaker.probing(0);
     expect(breaker.probed(true, 6000)).toBeNull();
     expect(breaker.state()).toBe('half-open');
   });
 
   it('closes when a message comes through the half-open route', () => {
     const breaker = opened('mail');
-    breaker.probing();
+    breaker.probing(0);
     breaker.probed(true, 6000);
     expect(breaker.success(7000)).toBe('up');
     expect(breaker.state()).toBe('closed');
@@ -83,7 +83,7 @@ describe('the breaker', () => {
 
   it('opens again, without saying so, when a message meets a fault on the half-open route', () => {
     const breaker = opened('mail');
-    breaker.probing();
+    breaker.probing(0);
     breaker.probed(true, 6000);
     expect(breaker.fault('mail', 6500, 7000)).toBeNull();
     expect(breaker.state()).toBe('open');
@@ -97,10 +97,22 @@ describe('the breaker', () => {
 
   it('is not opened by attempts that began before it closed', () => {
     const breaker = opened();
-    breaker.probing();
+    breaker.probing(0);
     breaker.probed(true, 6000);
     for (let i = 0; i < FAULTS_TO_OPEN; i++) breaker.fault('connect', 5999, 6100);
     expect(breaker.state()).toBe('closed');
+  });
+
+  it('probes soon when critical mail waits, and not more often than once a second', () => {
+    const breaker = opened();
+    for (let i = 0; i < 4; i++) {
+      breaker.probing(0);
+      breaker.probed(false, 0);
+    }
+    breaker.hurry(500);
+    expect(breaker.probeAt()).toBe(1000);
+    breaker.hurry(3000);
+    expect(breaker.probeAt()).toBe(1000);
   });
 
   it('that begins open is probed at once', () => {

@@ -535,6 +535,19 @@ describe('the scheduler', () => {
       }
     });
 
+    it('says that a route is up when a reload replaces one that was down', async () => {
+      await begin(both());
+      await breakHop();
+      await untilEvent('route.down');
+      scheduler.setLanes(
+        new Map([
+          ['hop', target(createFakeTransport())],
+          ['other', target(other)],
+        ]),
+      );
+      await untilEvent('route.up');
+    });
+
     it('lets one message through to see when a probe says too little', async () => {
       transport = createFakeTransport({ capacity: 5 });
       await begin(both());

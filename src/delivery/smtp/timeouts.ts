@@ -25,6 +25,8 @@ export interface SmtpTimeouts {
   readonly criticalMs: number;
   /** From MAIL to the answer to DATA. */
   readonly envelopeMs: number;
+  /** The same at most for critical mail that has no other route. */
+  readonly criticalEnvelopeMs: number;
   /**
    * On a connection that was used before: from MAIL to its answer. A connection can die without a word (a firewall forgot
    * it); when this passes, the message goes over a fresh one within the same attempt.
@@ -47,6 +49,7 @@ export const SMTP_TIMEOUTS: SmtpTimeouts = {
   authMs: 15_000,
   criticalMs: 10_000,
   envelopeMs: 60_000,
+  criticalEnvelopeMs: 30_000,
   reusedMs: 10_000,
   contentMs: 180_000,
   contentPerMegabyteMs: 10_000,
@@ -55,8 +58,12 @@ export const SMTP_TIMEOUTS: SmtpTimeouts = {
   idleMs: 30_000,
 };
 
-/** `timeouts` as they hold for mail of `priority`. */
-export function timeoutsFor(timeouts: SmtpTimeouts, priority: Priority): SmtpTimeouts {
+/**
+ * `timeouts` as they hold for mail of `priority`; `hasAlternative`: it can go over another route. Nothing that is said before
+ * the final dot can cost a copy, so critical mail waits no longer there than it must. Where there is no other way, it gives
+ * a server time that checks the sender at RCPT, as some do for 20 s and more.
+ */
+export function timeoutsFor(timeouts: SmtpTimeouts, priority: Priority, hasAlternative = false): SmtpTimeouts {
   if (priority !== 'critical') return timeouts;
   const { criticalMs } = timeouts;
   return {
@@ -64,5 +71,6 @@ export function timeoutsFor(timeouts: SmtpTimeouts, priority: Priority): SmtpTim
     greetingMs: Math.min(timeouts.greetingMs, criticalMs),
     tlsMs: Math.min(timeouts.tlsMs, criticalMs),
     authMs: Math.min(timeouts.authMs, criticalMs),
+    envelopeMs: Math.min(timeouts.envelopeMs, hasAlternative ? criticalMs : timeouts.criticalEnvelopeMs),
   };
 }
