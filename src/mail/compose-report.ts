@@ -133,7 +133,7 @@ function textPart(input: ReportInput): Buffer {
 const OPENINGS: Readonly<Record<ReportInput['action'], string>> = {
   failed: 'Your message could not be delivered and will not be tried again:',
   delayed: 'Your message has not been delivered yet:',
-  relayed: 'Your message was handed to a server that gives no delivery reports:',
+  relayed: 'Your message was handed to the next server, and no report of its delivery will follow:',
   delivered: 'Your message was delivered:',
 };
 

@@ -414,7 +414,10 @@ export interface FeedbackStore {
 /** A report that is owed to an envelope sender (RFC 3464). Written in the transaction that made it due. */
 export interface PendingReport {
   readonly number: number;
-  /** `relayed`: handed to a next hop without DSN, although the sender asked to hear of success (RFC 3461, section 5.2.2). */
+  /**
+   * `relayed`: handed to a next hop that cannot tell the sender, who asked to hear of success (RFC 3461, section 5.2.2): it has
+   * no DSN, or was given a return path of ours.
+   */
   readonly action: 'failed' | 'delayed' | 'relayed' | 'delivered';
   /** When what is reported happened. */
   readonly at: number;

@@ -90,6 +90,7 @@ describe('a report of failure', () => {
           action: 'failed',
           status: '5.1.1',
           diagnostic: 'smtp; 550 5.1.1 no such user here ...',
+          unstruck: expect.any(Function),
           remoteMta: 'mx.example.net',
         },
       ],

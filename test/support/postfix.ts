@@ -17,6 +17,13 @@ const run = promisify(execFile);
 /** An unprivileged owner for the mailbox: Debian's `nobody`. */
 const MAIL_UID = 65534;
 
+export interface PostfixOptions {
+  /** Where mail goes instead of the Maildir, by address or domain: `smtp:[127.0.0.1]:2526`, `error:5.1.1 user unknown`. */
+  readonly transports?: Readonly<Record<string, string>>;
+  /** Addresses in place of others, rewritten after a message was accepted. */
+  readonly aliases?: Readonly<Record<string, string>>;
+}
+
 export interface Postfix {
   readonly port: number;
   /** The certificate to trust, as a file. */
@@ -27,7 +34,7 @@ export interface Postfix {
 }
 
 /** Starts Postfix and waits until it takes connections. */
-export async function startPostfix(): Promise<Postfix> {
+export async function startPostfix({ transports = {}, aliases = {} }: PostfixOptions = {}): Promise<Postfix> {
   needProgram('/usr/sbin/postfix', 'postfix');
   const dir = await mkdtemp(path.join(os.tmpdir(), 'leadpush-postfix-'));
   await chmod(dir, 0o755);
@@ -49,6 +56,8 @@ export async function startPostfix(): Promise<Postfix> {
   await writeFile(at('etc', 'cert.pem'), pem.cert);
   await writeFile(at('etc', 'key.pem'), pem.private, { mode: 0o600 });
   await writeFile(at('etc', 'main.cf'), mainCf(dir));
+  await writeFile(at('etc', 'transport'), tableOf(transports));
+  await writeFile(at('etc', 'virtual'), tableOf(aliases));
   await writeFile(at('etc', 'master.cf'), masterCf(port));
   const control = (verb: string): Promise<unknown> => run('/usr/sbin/postfix', ['-c', at('etc'), verb]);
   try {
@@ -70,6 +79,12 @@ export async function startPostfix(): Promise<Postfix> {
       await rm(dir, { recursive: true, force: true });
     },
   };
+}
+
+function tableOf(entries: Readonly<Record<string, string>>): string {
+  return Object.entries(entries)
+    .map(([key, value]) => `${key} ${value}\n`)
+    .join('');
 }
 
 function mainCf(dir: string): string {
@@ -95,6 +110,9 @@ virtual_mailbox_maps = static:box/
 virtual_minimum_uid = 100
 virtual_uid_maps = static:${MAIL_UID}
 virtual_gid_maps = static:${MAIL_UID}
+transport_maps = texthash:${dir}/etc/transport
+virtual_alias_maps = texthash:${dir}/etc/virtual
+smtp_tls_security_level = may
 smtpd_tls_security_level = may
 smtpd_tls_cert_file = ${dir}/etc/cert.pem
 smtpd_tls_key_file = ${dir}/etc/key.pem
@@ -115,6 +133,7 @@ defer unix - - n - 0 bounce
 trace unix - - n - 0 bounce
 error unix - - n - - error
 retry unix - - n - - error
+smtp unix - - n - - smtp
 virtual unix - n n - - virtual
 anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache

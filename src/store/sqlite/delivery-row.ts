@@ -13,6 +13,8 @@ export interface DeliveryRow extends EventMessageRow {
   readonly recipient_key: string;
   /** JSON of a `RecipientDsn`. */
   readonly recipient_dsn: string | null;
+  /** The envelope sender of this delivery alone. */
+  readonly return_path: string | null;
   readonly state: DeliveryState;
   readonly rule: string;
   readonly route: string;
@@ -33,8 +35,8 @@ export interface DeliveryRow extends EventMessageRow {
 /** `SELECT` of a `DeliveryRow`; `index` (`INDEXED BY ...`, `NOT INDEXED`) is what of `deliveries` answers the question. */
 export function selectDelivery(index: string, condition: string): string {
   return `
-    SELECT d.did, d.id, d.mid, d.recipient, d.recipient_key, d.dsn AS recipient_dsn, d.state, d.rule, d.route,
-      d.destination, d.attempts, d.crashes, d.due_at, d.leased_at, d.collapse_scope, d.superseded_by, d.delay_at,
+    SELECT d.did, d.id, d.mid, d.recipient, d.recipient_key, d.dsn AS recipient_dsn, d.return_path, d.state, d.rule,
+      d.route, d.destination, d.attempts, d.crashes, d.due_at, d.leased_at, d.collapse_scope, d.superseded_by, d.delay_at,
       m.deadline_source, m.content_kept, m.wants_reports, ${EVENT_MESSAGE_COLUMNS}
     FROM deliveries d ${index} CROSS JOIN messages m ON m.mid = d.mid
     WHERE ${condition}`;

@@ -128,7 +128,7 @@ export function createMover(db: Database.Database, events: EventLog, end: Messag
       row.recipient_key,
     );
     if (row.wants_reports === 1) {
-      const action = actionOf(move);
+      const action = actionOf(move, row.return_path !== null);
       if (action !== null && asksFor(action, row.recipient_dsn)) {
         const bounce = move.to === 'bounced' ? move.bounce : null;
         owe({ did: row.did, action, at: now, state: move.to, attempt: attempts, bounce, reason: reason ?? null });
@@ -154,15 +154,18 @@ function isEnd(to: DeliveryState): boolean {
   return to !== 'deferred' && to !== 'quarantined';
 }
 
-/** The report that a move may owe; a next hop that took DSN over reports its success itself. */
-function actionOf(move: Move): PendingReport['action'] | null {
+/**
+ * The report that a move may owe. A next hop that took DSN over reports its success itself, but to the envelope sender that it
+ * was given: with a return path of the delivery's own that is this relay, and the sender would hear nothing.
+ */
+function actionOf(move: Move, ownReturnPath: boolean): PendingReport['action'] | null {
   switch (move.to) {
     case 'bounced':
     case 'expired':
       return 'failed';
     case 'delivered':
       if (move.captured) return 'delivered';
-      return move.tries?.at(-1)?.outcome.dsnPassedOn === true ? null : 'relayed';
+      return move.tries?.at(-1)?.outcome.dsnPassedOn === true && !ownReturnPath ? null : 'relayed';
     case 'superseded':
     case 'canceled':
     case 'quarantined':
