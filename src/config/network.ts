@@ -111,7 +111,7 @@ export function isLoopback(host: string): boolean {
 }
 
 /** 4 or 16 octets, or null when `text` is not an IP address (RFC 4291, section 2.2). */
-function addressOctets(text: string): readonly number[] | null {
+export function addressOctets(text: string): readonly number[] | null {
   if (isIP(text) === 4) return text.split('.').map(Number);
   if (isIP(text) !== 6 || text.includes('%')) return null;
   const [head = '', tail] = text.split('::');

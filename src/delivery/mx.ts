@@ -10,6 +10,10 @@
  * change it, and the sender learns it while it matters. What it cannot say now is tried again. Mail for a domain whose best
  * host is this relay itself would go round in circles, and is returned (5.4.6).
  *
+ * A delivery holds one of the route's places, also while it waits for a stranger's DNS or servers. What strangers can hold
+ * that way is bounded: look-ups by half of the route (`mx/slow-lookups`), connections by the network that they go to
+ * (`mx/hosts`), and waiting for one of those by `mx/host-gate`. Beyond, the attempt is deferred at once, with cause `local`.
+ *
  * After a crash nothing is left but connections that the servers see break: what they had not finished with the final dot,
  * they discard.
  *
@@ -22,22 +26,21 @@ import { RelayError } from '../core/errors.ts';
 import type { Priority } from '../core/message.ts';
 import type { Cause, Outcome } from '../core/outcome.ts';
 import type { Clock } from '../core/time.ts';
-import { cleanRemoteText } from '../mail/clean.ts';
 import type { DomainStore } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
-import { judge, MAX_RESPONSE_LENGTH, outcomeOf } from './judged.ts';
 import { daneOf } from './mx/dane-of.ts';
 import { createDownHosts } from './mx/down-hosts.ts';
 import { createHosts } from './mx/hosts.ts';
 import type { MxLookup } from './mx/lookup.ts';
 import { type OneHostDeps, type Spent, visitHost } from './mx/one-host.ts';
+import { createSlowLookups } from './mx/slow-lookups.ts';
 import type { StsPolicies, StsPolicy } from './mx/sts.ts';
 import { orderHosts, targetsOf } from './mx/targets.ts';
 import { demandOf, levelOf } from './mx/tls-demand.ts';
 import { createTlsMemory, type TlsLevel } from './mx/tls-memory.ts';
 import { sumUp, type Try } from './mx/tries.ts';
+import { abortedOutcome, unconnected } from './mx/unconnected.ts';
 import { createQuiet } from './quiet.ts';
-import { failure } from './smtp/ending.ts';
 import { createTlsContext } from './smtp/endpoint.ts';
 import type { SmtpSession } from './smtp/session.ts';
 import { SMTP_TIMEOUTS, type SmtpTimeouts } from './smtp/timeouts.ts';
@@ -50,7 +53,10 @@ const MAX_ADDRESSES = 5;
  * attempt, or another route, is the better chance.
  */
 const MAX_SEARCH_MS: Readonly<Record<Priority, number>> = { critical: 20_000, normal: 60_000, bulk: 60_000 };
-/** For a place among the connections to one host: some messages take their time, and critical mail waits only for its kind. */
+/**
+ * For places among the connections to a network, in one attempt: some messages take their time, and critical mail waits only
+ * for its kind.
+ */
 const MAX_GATE_MS = 30_000;
 
 export interface MxTransportDeps {
@@ -89,6 +95,7 @@ export function createMxTransport(deps: MxTransportDeps): Transport {
   const hosts = createHosts({ clock, timeouts, perHost, connections });
   const memory = createTlsMemory({ domains: deps.domains, clock, log, route: route.name });
   const down = createDownHosts(clock);
+  const slow = createSlowLookups(connections, clock);
   const quiet = createQuiet();
   const visiting: OneHostDeps = {
     clock,
@@ -100,18 +107,23 @@ export function createMxTransport(deps: MxTransportDeps): Transport {
     timeouts,
     connectTimeoutMs: (priority) => route.connectTimeoutMs[priority],
     hosts,
+    perHost,
   };
 
   const attempt = async (request: DeliveryRequest, signal: AbortSignal): Promise<Outcome> => {
     const domain = domainOf(request.recipient);
-    const [answer, policy, remembered] = await Promise.all([
-      lookup.mx(domain, signal),
-      route.mtaSts ? sts.policyFor(domain, signal) : null,
+    const [found, remembered] = await Promise.all([
+      slow.run(request.priority, signal, (until) =>
+        Promise.all([lookup.mx(domain, until), route.mtaSts ? sts.policyFor(domain, until) : null]),
+      ),
+      // The relay's own store: no stranger can make it slow.
       memory.floor(domain),
     ]);
+    if (found === null) return unconnected('deferred', 'local', crowdedText(domain, request.priority));
+    const [answer, policy] = found;
     if (answer.kind === 'none')
-      return { ...dnsOutcome('rejected', 'recipient', answer.text), enhanced: answer.enhanced };
-    if (answer.kind === 'failed') return dnsOutcome('deferred', 'dns', answer.text);
+      return { ...unconnected('rejected', 'recipient', answer.text), enhanced: answer.enhanced };
+    if (answer.kind === 'failed') return unconnected('deferred', 'dns', answer.text);
     const order = orderHosts(answer.hosts, {
       ownNames,
       random: deps.random,
@@ -120,7 +132,7 @@ export function createMxTransport(deps: MxTransportDeps): Transport {
     });
     if (order.kind === 'loop') {
       const text = `mail for ${domain} loops back to this relay: its best mail host, ${order.name}, is the relay itself`;
-      return { ...dnsOutcome('rejected', 'route', text), enhanced: '5.4.6' };
+      return { ...unconnected('rejected', 'route', text), enhanced: '5.4.6' };
     }
 
     const facts: DomainFacts = { domain, policy, remembered, authentic: answer.authentic };
@@ -130,8 +142,11 @@ export function createMxTransport(deps: MxTransportDeps): Transport {
       const outcome = await tryHost(name, facts, request, spent, signal);
       if (outcome !== null) return outcome;
     }
-    return sumUp(spent.tries) ?? dnsOutcome('deferred', 'dns', `no mail host of ${domain} could be tried`);
+    return sumUp(spent.tries) ?? unconnected('deferred', 'dns', `no mail host of ${domain} could be tried`);
   };
+
+  const crowdedText = (name: string, priority: Priority): string =>
+    `${name} is not in the DNS cache, and ${slow.places(priority)} messages wait for DNS already (half of the connections of the route at most)`;
 
   /** The outcome that ends the attempt, or null: on to the next host. */
   const tryHost = async (
@@ -142,11 +157,16 @@ export function createMxTransport(deps: MxTransportDeps): Transport {
     signal: AbortSignal,
   ): Promise<Outcome | null> => {
     const passOver = (cause: Cause, text: string, hopeless = false): null => {
-      spent.tries.push({ where: name, outcome: dnsOutcome('deferred', cause, text), hopeless });
+      spent.tries.push({ where: name, outcome: unconnected('deferred', cause, text), hopeless });
       return null;
     };
+    const noRoom = (asked: string): Outcome | null => {
+      passOver('local', crowdedText(asked, request.priority));
+      return sumUp(spent.tries);
+    };
     const { domain, policy, remembered } = facts;
-    const answer = await lookup.addresses(name, signal);
+    const answer = await slow.run(request.priority, signal, (until) => lookup.addresses(name, until));
+    if (answer === null) return noRoom(name);
     if (answer.kind === 'none') return passOver('dns', answer.text, true);
     if (answer.kind === 'failed') return passOver('dns', answer.text);
     const { targets, refused } = targetsOf(answer.addresses, { ...route, isPrivate: deps.isPrivate });
@@ -160,7 +180,10 @@ export function createMxTransport(deps: MxTransportDeps): Transport {
 
     const mayUseDane = route.dane && facts.authentic && answer.authentic;
     const at = { domain, host: name, port: route.port };
-    const dane = mayUseDane ? await daneOf(lookup, at, clock, signal) : ({ kind: 'none' } as const);
+    const dane = mayUseDane
+      ? await slow.run(request.priority, signal, (until) => daneOf(lookup, at, clock, until))
+      : ({ kind: 'none' } as const);
+    if (dane === null) return noRoom(`TLSA of ${name}`);
     if (dane.kind === 'failed') return passOver('dns', dane.text);
     const enforced = policy?.mode === 'enforce';
     const allowed = policy?.allows(name) ?? true;
@@ -185,22 +208,16 @@ export function createMxTransport(deps: MxTransportDeps): Transport {
       const fields = { event: 'mx.sts-testing', route: route.name, domain, next_hop: session.facts.nextHop, reason };
       log.warn(fields, 'MTA-STS in mode enforce would have refused this host');
     };
-    const host = hosts.get(name);
-    const gateMs = clock.monotonicMs();
-    const entry = await host.gate.enter(request.priority, MAX_GATE_MS, signal);
-    spent.waited(clock.monotonicMs() - gateMs);
-    if (entry !== 'entered') {
-      hosts.left(name);
-      const text = `all ${perHost} connections to ${name} were busy for ${MAX_GATE_MS} ms (connections_per_host of the route)`;
-      return entry === 'aborted' ? abortedOutcome() : { ...dnsOutcome('deferred', 'local', text), stage: 'connect' };
-    }
+    const host = hosts.visit(
+      name,
+      targets.map(({ address }) => address),
+    );
     try {
       const visit = await visitHost({ name, host, targets, demand, onSession }, request, spent, visiting, signal);
       if (visit.unreachable !== null) down.note(name, visit.unreachable);
       return visit.outcome;
     } finally {
-      host.gate.leave();
-      hosts.left(name);
+      hosts.leave(name);
     }
   };
 
@@ -212,7 +229,7 @@ export function createMxTransport(deps: MxTransportDeps): Transport {
       // Both come before the dot only: nothing after it waits for DNS or for the store.
       if (signal.aborted) return abortedOutcome();
       if (!(error instanceof RelayError)) throw error;
-      return dnsOutcome('deferred', 'local', `what TLS the domain must have could not be read: ${error.message}`);
+      return unconnected('deferred', 'local', `what TLS the domain must have could not be read: ${error.message}`);
     }
   };
 
@@ -223,6 +240,7 @@ export function createMxTransport(deps: MxTransportDeps): Transport {
     probe: null,
     deliver: (request, signal) => quiet.during(() => deliver(request, signal)),
     async stop() {
+      slow.stop();
       await Promise.all([quiet.stop(), hosts.stop()]);
       // Sessions that were still being opened have been admitted by now.
       await Promise.all([hosts.stop(), memory.settled()]);
@@ -243,25 +261,6 @@ function createSpent(clock: Clock, searchMs: number): Spent {
     waited: (ms) => {
       waitedMs += ms;
     },
+    mayWaitMs: () => Math.max(0, MAX_GATE_MS - waitedMs),
   };
-}
-
-/** An outcome that was reached without a connection. */
-function dnsOutcome(kind: 'deferred' | 'rejected', cause: Cause, text: string): Outcome {
-  return {
-    kind,
-    cause,
-    stage: 'dns',
-    nextHop: null,
-    tls: null,
-    code: null,
-    enhanced: null,
-    response: cleanRemoteText(text, MAX_RESPONSE_LENGTH),
-    timings: {},
-  };
-}
-
-function abortedOutcome(): Outcome {
-  const ending = failure('connect', 'aborted', 'the relay gave the attempt up before a message was sent');
-  return outcomeOf(judge(ending, 'mx'), { nextHop: null, tls: null, timings: {} });
 }

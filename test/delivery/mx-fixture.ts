@@ -19,15 +19,20 @@ export const DOMAIN = 'example.net';
 export const NOW: number = Date.parse('2026-01-05T10:00:00Z');
 export const DAY_MS = 86_400_000;
 
+/** Hosts of a domain by preference, or a whole answer. */
+type ZoneMx = MxAnswer | readonly (readonly [preference: number, host: string])[];
+
 /** What the zone of a test says; what is not given, is not there. */
 export interface Zone {
-  /** Hosts of `example.net` by preference, or a whole answer. */
-  readonly mx: MxAnswer | readonly (readonly [preference: number, host: string])[];
+  /** Of every domain the same, or by domain. */
+  readonly mx: ZoneMx | ((domain: string) => ZoneMx);
   /** Addresses by host, or a whole answer. */
   readonly addresses?: Readonly<Record<string, readonly string[] | AddressAnswer>>;
   readonly tlsa?: Readonly<Record<string, TlsaAnswer>>;
   /** Answers are authentic. */
   readonly authentic?: boolean;
+  /** Whether a question (`mx example.net`) is never answered. */
+  readonly silent?: (question: string) => boolean;
 }
 
 export interface FakeLookup extends MxLookup {
@@ -38,21 +43,27 @@ export interface FakeLookup extends MxLookup {
 export function lookupOf(zone: Zone): FakeLookup {
   const asked: string[] = [];
   const authentic = zone.authentic ?? false;
+  const ask = async (question: string, signal: AbortSignal): Promise<void> => {
+    asked.push(question);
+    if (zone.silent?.(question) !== true) return;
+    await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }));
+  };
   return {
     asked,
-    async mx(domain) {
-      asked.push(`mx ${domain}`);
-      if (!('length' in zone.mx)) return zone.mx;
-      return { kind: 'hosts', authentic, hosts: zone.mx.map(([preference, name]) => ({ preference, name })) };
+    async mx(domain, signal) {
+      await ask(`mx ${domain}`, signal);
+      const mx = typeof zone.mx === 'function' ? zone.mx(domain) : zone.mx;
+      if (!('length' in mx)) return mx;
+      return { kind: 'hosts', authentic, hosts: mx.map(([preference, name]) => ({ preference, name })) };
     },
-    async addresses(host) {
-      asked.push(`addresses ${host}`);
+    async addresses(host, signal) {
+      await ask(`addresses ${host}`, signal);
       const found = zone.addresses?.[host];
       if (found === undefined) return { kind: 'none', text: `${host} has no address` };
       return 'length' in found ? { kind: 'addresses', authentic, addresses: found } : found;
     },
-    async tlsa(host, port) {
-      asked.push(`tlsa ${host} ${port}`);
+    async tlsa(host, port, signal) {
+      await ask(`tlsa ${host} ${port}`, signal);
       return zone.tlsa?.[host] ?? { kind: 'none' };
     },
     txt: () => Promise.resolve({ kind: 'none' }),
@@ -171,14 +182,17 @@ export function mxBench(options: MxBenchOptions): MxBench {
   };
 }
 
-/** Hops on 127.0.0.2, 127.0.0.3 and so on, one for each of `options`, all on one port; closed when the test ends. */
+/**
+ * Hops on 127.0.0.2, 127.0.0.3 and so on, or on the `host` that is given, one for each of `options`, all on one port; closed
+ * when the test ends.
+ */
 export async function hopsOn(...options: readonly NextHopOptions[]): Promise<readonly NextHop[]> {
   for (let round = 0; ; round++) {
     const hops: NextHop[] = [];
     let port = 0;
     try {
       for (const [index, each] of options.entries()) {
-        const hop = await startNextHop({ ...each, host: `127.0.0.${index + 2}`, port });
+        const hop = await startNextHop({ ...each, host: each.host ?? `127.0.0.${index + 2}`, port });
         ({ port } = hop);
         hops.push(hop);
       }

@@ -5,6 +5,8 @@ import { PRIORITIES } from '../../src/core/message.ts';
 import type { AttemptFacts, Cause, Outcome } from '../../src/core/outcome.ts';
 import { createHostGate } from '../../src/delivery/mx/host-gate.ts';
 import { createHosts } from '../../src/delivery/mx/hosts.ts';
+import { networkOf } from '../../src/delivery/mx/network-of.ts';
+import { createSlowLookups } from '../../src/delivery/mx/slow-lookups.ts';
 import { orderHosts, targetsOf } from '../../src/delivery/mx/targets.ts';
 import { createTlsMemory } from '../../src/delivery/mx/tls-memory.ts';
 import { sumUp } from '../../src/delivery/mx/tries.ts';
@@ -101,16 +103,124 @@ test('who gave up waiting takes no place', async () => {
   expect([gate.inUse(), gate.waiting()]).toEqual([0, 0]);
 });
 
-test('a host of which nothing is left is forgotten', async () => {
+test.each([
+  [1, 2],
+  [8, 2],
+  [20, 5],
+])('of each lane a quarter of %i places may wait, %i deliveries, and the next is turned away', async (limit, may) => {
+  const gate = createHostGate(limit, createManualClock(NOW));
+  const entries: Promise<unknown>[] = [];
+  for (let i = 0; i < limit; i++) entries.push(gate.enter('critical', 1_000, never()));
+  for (const priority of PRIORITIES) {
+    const before = gate.waiting();
+    for (let i = 0; i < may; i++) entries.push(gate.enter(priority, 1_000, never()));
+    expect(gate.waiting()).toBe(before + may);
+    // oxlint-disable-next-line no-await-in-loop -- the lanes come one after another
+    expect(await gate.enter(priority, 1_000, never())).toBe('crowded');
+  }
+  expect(gate.inUse()).toBe(limit);
+});
+
+test('a host and a network of which nothing is left are forgotten', async () => {
   const clock = createManualClock(NOW);
-  const hosts = createHosts({ clock, timeouts: SMTP_TIMEOUTS, perHost: 2, connections: 4 });
-  const host = hosts.get('mx1.example.net');
-  await host.gate.enter('normal', 1_000, never());
-  hosts.left('mx1.example.net');
+  const hosts = createHosts({ clock, timeouts: SMTP_TIMEOUTS, perHost: 1, connections: 4 });
+  for (const name of ['a', 'b']) hosts.visit(name, ['192.0.2.1']);
+  expect(await hosts.enter('192.0.2.1', 'normal', 1_000, never())).toBe('entered');
+  const late = hosts.enter('192.0.2.2', 'normal', 1_000, never());
+  expect(hosts.size()).toBe(3);
+  for (const name of ['a', 'b']) hosts.leave(name);
   expect(hosts.size()).toBe(1);
-  host.gate.leave();
-  hosts.left('mx1.example.net');
+  await clock.advance(1_000);
+  expect(await late).toBe('late');
+  expect(hosts.size()).toBe(1);
+  hosts.exit('192.0.2.1');
   expect(hosts.size()).toBe(0);
+  expect(await hosts.enter('192.0.2.1', 'normal', 1_000, AbortSignal.abort())).toBe('aborted');
+  expect(hosts.size()).toBe(0);
+});
+
+test('a host is busy when every network of it is, and what is not known is not', async () => {
+  const hosts = createHosts({ clock: createManualClock(NOW), timeouts: SMTP_TIMEOUTS, perHost: 1, connections: 4 });
+  hosts.visit('one', ['192.0.2.1', '192.0.2.2']);
+  hosts.visit('two', ['192.0.2.3', '198.51.100.1']);
+  await hosts.enter('192.0.2.9', 'normal', 1_000, never());
+  expect(['one', 'two', 'three'].map((name) => hosts.isBusy(name, 'normal'))).toEqual([true, false, false]);
+});
+
+test.each([
+  ['192.0.2.77', '192.0.2.0/24'],
+  ['2001:db8::1', '2001:db8:0:0::/64'],
+  ['2001:DB8:0:0:1:2:3:4', '2001:db8:0:0::/64'],
+  ['2001:db8:0:1::1', '2001:db8:0:1::/64'],
+  ['::ffff:192.0.2.77', '192.0.2.0/24'],
+  ['64:ff9b::c000:24d', '192.0.2.0/24'],
+  ['64:ff9b::c633:6401', '198.51.100.0/24'],
+])('%s counts as %s', (address, network) => {
+  expect(networkOf(address)).toBe(network);
+});
+
+// ------------------------------------------------------------- slow look-ups
+
+/** Asks that are answered when the test says so. */
+function slowAsk(): { ask: (signal: AbortSignal) => Promise<{ at: number }>; answer(): void; aborted(): boolean } {
+  let answer: () => void = () => {};
+  let signal: AbortSignal | null = null;
+  return {
+    ask: (given) =>
+      new Promise((resolve, reject) => {
+        signal = given;
+        answer = () => resolve({ at: 1 });
+        given.addEventListener('abort', () => reject(given.reason), { once: true });
+      }),
+    answer: () => answer(),
+    aborted: () => signal?.aborted === true,
+  };
+}
+
+test('of the half of the route that waits for look-ups, less urgent lanes may take less', () => {
+  const slow = createSlowLookups(40, createManualClock(NOW));
+  expect(PRIORITIES.map((priority) => slow.places(priority))).toEqual([20, 16, 14]);
+});
+
+test('what is answered at once needs no place, and an answer or an abort gives the place back', async () => {
+  const slow = createSlowLookups(2, createManualClock(NOW));
+  for (const end of ['answer', 'abort'] as const) {
+    const [held, abort] = [slowAsk(), new AbortController()];
+    const first = slow.run('critical', abort.signal, held.ask);
+    /* oxlint-disable no-await-in-loop -- one after another is the point */
+    expect(await slow.run('bulk', never(), slowAsk().ask)).toBeNull();
+    expect(await slow.run('bulk', never(), () => Promise.resolve({ at: 2 }))).toEqual({ at: 2 });
+    if (end === 'answer') {
+      held.answer();
+      expect(await first).toEqual({ at: 1 });
+    } else {
+      abort.abort();
+      await expect(first).rejects.toThrow(/abort/);
+    }
+    /* oxlint-enable no-await-in-loop */
+  }
+  const next = slowAsk();
+  const last = slow.run('critical', never(), next.ask);
+  await new Promise((resolve) => setImmediate(resolve));
+  next.answer();
+  expect(await last).toEqual({ at: 1 });
+});
+
+test('a look-up without a place goes on by itself for a moment, as many as there are places', async () => {
+  const clock = createManualClock(NOW);
+  const slow = createSlowLookups(2, clock);
+  const [held, alone, tooMany, stopped] = [slowAsk(), slowAsk(), slowAsk(), slowAsk()];
+  const first = slow.run('critical', never(), held.ask);
+  expect(await slow.run('critical', never(), alone.ask)).toBeNull();
+  expect(await slow.run('critical', never(), tooMany.ask)).toBeNull();
+  expect([alone.aborted(), tooMany.aborted()]).toEqual([false, true]);
+  await clock.advance(2_000);
+  expect(alone.aborted()).toBe(true);
+  expect(await slow.run('critical', never(), stopped.ask)).toBeNull();
+  slow.stop();
+  expect([stopped.aborted(), held.aborted()]).toEqual([true, false]);
+  held.answer();
+  await first;
 });
 
 // ------------------------------------------------------------- memory

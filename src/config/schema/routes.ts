@@ -173,7 +173,8 @@ function mxRoute(kit: Kit) {
     }),
     connections_per_host: kit.defaulted(integer(1, 1000), 20, {
       type: 'number',
-      meaning: 'Of them to one MX host, which may serve many domains. 1 to 1000.',
+      meaning:
+        'Of them to the MX hosts of one network (IPv4 /24, IPv6 /64), which may serve many domains under many names. 1 to 1000. When all are busy, a quarter as many messages wait (2 at least), of each lane; more are tried again later.',
       example: '10',
     }),
     dane: kit.defaulted(trueOrFalse(), false, {

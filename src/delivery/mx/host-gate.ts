@@ -1,17 +1,20 @@
 /**
- * How many deliveries work on one MX host at the same time, whatever domains they are for: many domains share the hosts of
- * one provider, and providers count connections.
+ * How many deliveries work on the hosts of one network at the same time, whatever domains they are for: many domains share
+ * the hosts of one provider, and providers count connections.
  *
- * Part of the places is closed to less urgent mail, in the shape that the queue uses for routes and domains: of 2 places or
- * more at least one, and about a fifth, is for critical mail alone; of 3 or more another, and about a tenth, is closed to
- * bulk. Who waits is let in by lane, and within a lane in the order of coming. Waiting ends by a place, by the time limit, or
- * by the abort of the attempt.
+ * Part of the places is closed to less urgent mail (`lane-room.ts`). Who waits is let in by lane, and within a lane in the
+ * order of coming. Waiting ends by a place, by the time limit, or by the abort of the attempt.
+ *
+ * Who waits holds a connection's worth of the whole route, so that few may: of each lane a quarter of the places, and two at
+ * least. A network that takes for ever would else hold up all others. Whoever comes then is turned away.
  */
 import { PRIORITIES, type Priority } from '../../core/message.ts';
 import type { Clock } from '../../core/time.ts';
 import { runStep } from '../smtp/step.ts';
+import { laneRoom } from './lane-room.ts';
 
-export type Entry = 'entered' | 'late' | 'aborted';
+/** `crowded`: as many of the lane wait as may. */
+export type Entry = 'entered' | 'late' | 'crowded' | 'aborted';
 
 export interface HostGate {
   /** Takes a place, at once or within `limitMs`; whoever `entered` must `leave`. */
@@ -26,14 +29,8 @@ export interface HostGate {
 
 /** Makes a gate with `limit` places. */
 export function createHostGate(limit: number, clock: Clock): HostGate {
-  const forCritical = limit >= 2 ? Math.max(1, Math.floor(limit / 5)) : 0;
-  const notForBulk = limit >= 3 ? Math.max(1, Math.floor(limit / 10)) : 0;
-  /** A place is given to mail of a lane while fewer than this are taken. */
-  const room: Readonly<Record<Priority, number>> = {
-    critical: limit,
-    normal: limit - forCritical,
-    bulk: limit - forCritical - notForBulk,
-  };
+  const room = laneRoom(limit);
+  const mayWait = Math.max(2, Math.floor(limit / 4));
   const queues: Readonly<Record<Priority, Set<() => void>>> = {
     critical: new Set(),
     normal: new Set(),
@@ -53,8 +50,11 @@ export function createHostGate(limit: number, clock: Clock): HostGate {
     }
   };
 
+  const isOpen = (priority: Priority): boolean => taken < room[priority] && queues[priority].size === 0;
+
   return {
     enter(priority, limitMs, signal) {
+      if (!signal.aborted && queues[priority].size >= mayWait && !isOpen(priority)) return Promise.resolve('crowded');
       let admit: () => void = () => {};
       const stepBack = (entry: Entry): Entry => {
         queues[priority].delete(admit);
@@ -76,7 +76,7 @@ export function createHostGate(limit: number, clock: Clock): HostGate {
       taken--;
       letIn();
     },
-    isOpen: (priority) => taken < room[priority] && queues[priority].size === 0,
+    isOpen,
     inUse: () => taken,
     waiting: () => PRIORITIES.reduce((sum, priority) => sum + queues[priority].size, 0),
   };

@@ -1,6 +1,7 @@
 /**
- * Delivers to one MX host: over a session that waits, else over new ones to its addresses in turn. The caller holds a place
- * in the host's gate.
+ * Delivers to one MX host: over a session that waits, else over new ones to its addresses in turn. Each address is spoken to
+ * with a place in the gate of its network. Addresses whose network has one free come first, of those the ones that a session
+ * waits at.
  */
 import type { Outcome } from '../../core/outcome.ts';
 import type { Clock } from '../../core/time.ts';
@@ -11,11 +12,14 @@ import { SmtpSession } from '../smtp/session.ts';
 import { type SmtpTimeouts, timeoutsFor } from '../smtp/timeouts.ts';
 import type { DeliveryRequest } from '../transport.ts';
 import { directionAfter } from './after-try.ts';
+import type { Entry } from './host-gate.ts';
 import type { Host, Hosts } from './hosts.ts';
+import { networkOf } from './network-of.ts';
 import { openHost, type OpenHostDeps } from './open-host.ts';
 import type { Target } from './targets.ts';
 import { meets, type TlsDemand } from './tls-demand.ts';
-import type { Try } from './tries.ts';
+import { sumUp, type Try } from './tries.ts';
+import { abortedOutcome, unconnected } from './unconnected.ts';
 
 export interface OneHostDeps extends Pick<OpenHostDeps, 'clock' | 'port' | 'ehlo' | 'tlsContext'> {
   readonly log: Log;
@@ -23,6 +27,8 @@ export interface OneHostDeps extends Pick<OpenHostDeps, 'clock' | 'port' | 'ehlo
   readonly timeouts: SmtpTimeouts;
   readonly connectTimeoutMs: (priority: DeliveryRequest['priority']) => number;
   readonly hosts: Hosts;
+  /** Places in one network, for the text. */
+  readonly perHost: number;
 }
 
 /** What one attempt has spent, over all hosts. */
@@ -36,6 +42,8 @@ export interface Spent {
   connected(): void;
   /** So many milliseconds went by without anything being tried. */
   waited(ms: number): void;
+  /** How long it may still wait for a place. */
+  mayWaitMs(): number;
 }
 
 export interface HostVisit {
@@ -59,6 +67,7 @@ export async function visitHost(
   signal: AbortSignal,
 ): Promise<{ readonly outcome: Outcome | null; readonly unreachable: boolean | null }> {
   const { clock, log, route, port } = deps;
+  let unreachable: boolean | null = null;
   const sending = { hop: 'mx', pool: host.pool, clock, timeouts: deps.timeouts } as const;
 
   /** Sends over `session`; null: the session was dead, and nothing came of it. */
@@ -84,33 +93,34 @@ export async function visitHost(
     return direction;
   };
 
-  const fits = (session: SmtpSession): boolean =>
-    targets.some(({ address }) => address === session.facts.address) && meets(session, demand);
-  const warm = host.pool.take(fits);
-  if (warm !== null) {
-    const result = await send(warm, true);
-    if (result === 'dead') {
-      log.debug({ route, next_hop: warm.facts.nextHop }, 'a kept connection was dead: the message goes over a new one');
-    } else if (result !== 'next-address') {
-      return { outcome: result === 'next-host' ? null : result, unreachable: false };
-    }
-  }
+  const fits =
+    ({ address }: Target) =>
+    (session: SmtpSession): boolean =>
+      address === session.facts.address && meets(session, demand);
 
-  let unreachable: boolean | null = null;
-  for (const target of targets) {
-    if (!spent.mayConnect()) break;
+  /** Speaks to one address, over a session that waits or a new one; the outcome that ends the attempt, or where to go on. */
+  const speakTo = async (target: Target): Promise<'next-address' | 'next-host' | Outcome> => {
+    const warm = host.pool.take(fits(target));
+    if (warm !== null) {
+      const result = await send(warm, true);
+      if (result === 'dead') {
+        const kept = { route, next_hop: warm.facts.nextHop };
+        log.debug(kept, 'a kept connection was dead: the message goes over a new one');
+      } else if (result !== 'next-address') {
+        unreachable = false;
+        return result;
+      }
+      if (!spent.mayConnect()) return 'next-address';
+    }
     spent.connected();
-    deps.hosts.makeRoom(host);
+    deps.hosts.makeRoom(target.address);
     const openMs = clock.monotonicMs();
     const session = await openHost(name, target, demand, openingFor(request, deps), signal);
     if (session instanceof SmtpSession) {
       host.pool.admit(session);
       const result = await send(session, false);
-      if (result === 'next-address' || result === 'dead') {
-        unreachable = false;
-        continue;
-      }
-      return { outcome: result === 'next-host' ? null : result, unreachable: false };
+      unreachable = false;
+      return result === 'dead' ? 'next-address' : result;
     }
     const judged = judge(session, 'mx');
     const where = nextHopText(name, target.address, port);
@@ -118,11 +128,55 @@ export async function visitHost(
     const spentMs = since(clock, openMs);
     const timings = connecting ? { connect: spentMs } : { session: spentMs };
     const outcome = withReason(outcomeOf(judged, { nextHop: where, tls: null, timings }), judged, demand);
-    if (isAborted(judged)) return { outcome, unreachable: null };
+    if (isAborted(judged)) {
+      unreachable = null;
+      return outcome;
+    }
     unreachable = connecting;
     spent.tries.push({ where, outcome, hopeless: false });
+    return 'next-address';
+  };
+
+  const isWarm = (target: Target): boolean => host.pool.idle(fits(target)) > 0;
+  const ordered = targets
+    .map((target) => ({ target, busy: !deps.hosts.isOpen(target.address, request.priority), warm: isWarm(target) }))
+    .toSorted((a, b) => Number(a.busy) - Number(b.busy) || Number(b.warm) - Number(a.warm));
+  for (const { target } of ordered) {
+    if (!spent.mayConnect()) break;
+    const { address } = target;
+    const startMs = clock.monotonicMs();
+    const entry = await deps.hosts.enter(address, request.priority, spent.mayWaitMs(), signal);
+    spent.waited(clock.monotonicMs() - startMs);
+    if (entry === 'aborted') return { outcome: abortedOutcome(), unreachable };
+    if (entry !== 'entered') {
+      const outcome = unconnected('deferred', 'local', noPlaceText(entry, name, address, deps.perHost), 'connect');
+      spent.tries.push({ where: name, outcome, hopeless: false });
+      return { outcome: sumUp(spent.tries), unreachable };
+    }
+    try {
+      const result = await speakTo(target);
+      if (result !== 'next-address') return { outcome: result === 'next-host' ? null : result, unreachable };
+    } finally {
+      deps.hosts.exit(address);
+    }
   }
   return { outcome: null, unreachable };
+}
+
+function noPlaceText(
+  entry: Exclude<Entry, 'entered' | 'aborted'>,
+  name: string,
+  address: string,
+  places: number,
+): string {
+  const all = `all ${places} connections to ${name} and its neighbours in ${networkOf(address)}`;
+  const setting = '(connections_per_host of the route)';
+  switch (entry) {
+    case 'late':
+      return `${all} were busy for as long as an attempt waits ${setting}`;
+    case 'crowded':
+      return `${all} are busy, and as many messages as may wait for one of them already ${setting}`;
+  }
 }
 
 function openingFor(request: DeliveryRequest, deps: OneHostDeps): OpenHostDeps {

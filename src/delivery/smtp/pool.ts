@@ -20,11 +20,11 @@ export interface SessionPool {
   admit(session: SmtpSession): void;
   /** Takes a session back: to wait for the next message, or, when it cannot be used again, to be dropped. */
   giveBack(session: SmtpSession): void;
-  /** Sessions in all, and those that wait. */
+  /** Sessions in all, and those that wait and that `fits` (absent: all). */
   open(): number;
-  idle(): number;
-  /** Closes the one that has waited longest. */
-  closeOldest(): void;
+  idle(fits?: (session: SmtpSession) => boolean): number;
+  /** Closes the one that has waited longest of those that `fits` (absent: of all); false: there is none. */
+  closeOldest(fits?: (session: SmtpSession) => boolean): boolean;
   /** Closes what waits; resolves when every session is gone. Sessions that are given back later are closed too. */
   stop(): Promise<void>;
 }
@@ -96,8 +96,13 @@ export function createSessionPool(clock: Clock, timeouts: SmtpTimeouts, onEmpty:
       }
     },
     open: () => open.size,
-    idle: () => idle.length,
-    closeOldest: () => idle.shift()?.quit(clock, timeouts.quitMs),
+    idle: (fits) => (fits === undefined ? idle.length : idle.filter(fits).length),
+    closeOldest(fits = () => true) {
+      const index = idle.findIndex(fits);
+      const [session] = index === -1 ? [] : idle.splice(index, 1);
+      session?.quit(clock, timeouts.quitMs);
+      return session !== undefined;
+    },
     async stop() {
       stopped = true;
       for (const session of idle.splice(0)) session.quit(clock, timeouts.quitMs);
