@@ -12,6 +12,7 @@ import { chmod, mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { createHttpServer } from './api/server.ts';
 import { startClockWatch } from './app/clock-watch.ts';
+import { contentKeysOf } from './app/content-keys.ts';
 import { openDoors } from './app/doors.ts';
 import { logEvent } from './app/event-log.ts';
 import { createReports } from './app/reports.ts';
@@ -122,6 +123,7 @@ async function start(
     clock,
     dropContentWhenSettled: config.retention.contentMs === 0,
     exclusive: true,
+    contentKeys: contentKeysOf(config),
   });
   undo.push(() => store.stop());
 

@@ -24,6 +24,18 @@ export interface WireDelivery {
   readonly superseded_by: string | null;
 }
 
+export interface WireLink {
+  /** Empty: the link has none. */
+  readonly scheme: string;
+  readonly host: string | null;
+  /** The host as people see it, where that is other letters. */
+  readonly shown: string | null;
+  readonly kind: string;
+  readonly count: number;
+  readonly verdict: string;
+  readonly codes: readonly string[];
+}
+
 export interface WireMessage {
   readonly id: string;
   readonly message_id: string;
@@ -43,6 +55,22 @@ export interface WireMessage {
   readonly signatures: readonly string[];
   readonly client: { readonly address: string; readonly helo: string; readonly tls: string | null };
   readonly warnings: readonly string[];
+  /** Links by scheme, host and kind, with what was found; empty when its tag has no link policy. */
+  readonly links: readonly WireLink[];
+  /** What the link audit said of the message as a whole; null: its tag has no link policy. */
+  readonly link_audit: {
+    readonly verdict: string;
+    readonly findings: readonly {
+      readonly code: string;
+      readonly severity: string;
+      readonly part: string;
+      readonly host: string | null;
+      readonly count: number;
+      readonly text: string;
+    }[];
+    /** What the two lists leave out. */
+    readonly omitted: { readonly links: number; readonly findings: number };
+  } | null;
   readonly deliveries: readonly WireDelivery[];
 }
 
@@ -67,6 +95,11 @@ export function wireMessage(view: MessageView): WireMessage {
     signatures: view.signatures,
     client: view.client,
     warnings: view.warnings,
+    links: view.links?.links ?? [],
+    link_audit:
+      view.links === null
+        ? null
+        : { verdict: view.links.verdict, findings: view.links.findings, omitted: view.links.omitted },
     deliveries: view.deliveries.map(wireDelivery),
   };
 }

@@ -7,11 +7,14 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
+import { contentKeysOf } from '../app/content-keys.ts';
 import { loadConfig } from '../config/load.ts';
 import { RelayError } from '../core/errors.ts';
 import { sleep } from '../core/time.ts';
 import { openSqliteOperator, type SqliteOperator } from '../store/sqlite/open-operator.ts';
 import { openSqliteReader } from '../store/sqlite/open-reader.ts';
+import { type ContentKeySource, keyFileBeside } from '../store/sqlite/key-ring.ts';
+import { openSqliteKeys, type SqliteKeys } from '../store/sqlite/open-keys.ts';
 import type { HistoryStore, SuppressionStore } from '../store/store.ts';
 import type { CliIo, GlobalOptions } from './io.ts';
 import { configFile, dataFolder } from './settings.ts';
@@ -52,7 +55,8 @@ export function databaseFolder(io: CliIo, options: DatabaseOptions): string {
 /** Opens the database for reading; rejects with a `RelayError` (`store-open`) when there is none or it cannot be read. */
 export async function openDatabase(io: CliIo, options: DatabaseOptions): Promise<Database> {
   const folder = databaseFolder(io, options);
-  return { folder, ...(await openHistory(folder)) };
+  const reader = await openSqliteReader(existing(folder), contentKeys(io, options, folder));
+  return { folder, history: reader, suppressions: reader.suppressions, close: () => reader.stop() };
 }
 
 /** Opens the database in `folder` for reading. */
@@ -67,6 +71,25 @@ export async function openOperator(io: CliIo, options: DatabaseOptions): Promise
     file: existing(databaseFolder(io, options)),
     dropContentWhenSettled: dropsContentWhenSettled(io, options),
   });
+}
+
+/** The content keys of the database, and whether they come from the config. */
+export function openKeys(
+  io: CliIo,
+  options: DatabaseOptions,
+): { readonly keys: SqliteKeys; readonly source: ContentKeySource } {
+  const folder = databaseFolder(io, options);
+  const source = contentKeys(io, options, folder);
+  return { keys: openSqliteKeys(existing(folder), source), source };
+}
+
+/** As the config says; where it cannot be known, the file in the data folder. */
+function contentKeys(io: CliIo, options: DatabaseOptions, folder: string): ContentKeySource {
+  if (options.data === undefined) {
+    const loaded = loadConfig(configFile(io, options), io.env);
+    if (loaded.kind === 'config') return contentKeysOf(loaded.config);
+  }
+  return keyFileBeside(path.join(folder, FILE_NAME));
 }
 
 /** Waits until `folder` has a database; false when the user wants an end first. */

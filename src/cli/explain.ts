@@ -11,6 +11,7 @@ import { RelayError } from '../core/errors.ts';
 import { type ExplainedRecipient, explain, type Explanation } from '../intake/explain.ts';
 import { parseFrom } from '../mail/from.ts';
 import { parseMessage } from '../mail/parse.ts';
+import { formatAudit } from '../policy/format-audit.ts';
 import { jsonLine } from '../telemetry/json-line.ts';
 import { clean } from './clean.ts';
 import { span } from './format.ts';
@@ -110,16 +111,20 @@ function envelopeAddress(text: string): EnvelopeAddress {
 
 function humanText(explanation: Explanation, paint: Paint): string {
   if (explanation.verdict === 'refuse') {
-    return `${paint.red('refused')}  ${clean(explanation.reply ?? '')}\n  because ${clean(explanation.reason ?? '')}\n`;
+    const audit = explanation.links === null ? '' : `\n${formatAudit(explanation.links)}`;
+    return `${paint.red('refused')}  ${clean(explanation.reply ?? '')}\n  because ${clean(explanation.reason ?? '')}\n${audit}`;
   }
   const lines = [
     `${paint.green('accepted')}`,
-    `  tag       ${explanation.tag === null ? 'none' : `${clean(explanation.tag)} (from: ${explanation.tag_source})`}`,
+    `  tag       ${tagText(explanation)}`,
+    ...rulesText(explanation),
     `  lane      ${explanation.priority}`,
     `  deadline  ${explanation.deadline} (${DEADLINE_WORDS[explanation.deadline_source ?? ''] ?? ''})`,
+    `  from      ${clean(explanation.from ?? '')}${explanation.from_rewritten ? ` (put in by tags.${clean(explanation.tag ?? '')}.from)` : ''}`,
     `  signed    ${explanation.signed_by === null ? 'no: the From domain has no DKIM key' : `as ${explanation.signed_by}`}`,
     `  replaces  ${replacesText(explanation)}`,
-    `  throttle  ${throttleText(explanation)}`,
+    ...throttleLines(explanation),
+    `  links     ${linksText(explanation)}`,
     `  suppress  ${explanation.suppression === 'bypass' ? 'no: sent to suppressed recipients too' : 'yes: nothing is sent to a suppressed recipient'}`,
     ...(explanation.delayed_after_ms === null
       ? []
@@ -137,9 +142,33 @@ function replacesText({ collapse, collapse_key, tag }: Explanation): string {
   return collapse === 'tag' ? `${scope} with the tag ${clean(tag ?? '')}` : 'nothing';
 }
 
-function throttleText({ throttle }: Explanation): string {
-  if (throttle === null) return 'none';
-  return `at most ${throttle.count} with this tag to a recipient in ${span(throttle.per_ms)}`;
+function tagText({ tag, tag_source, tag_rules }: Explanation): string {
+  if (tag === null) return 'none';
+  const rule = tag_source === 'rule' ? ` ${tag_rules[0]?.rule ?? ''}` : '';
+  return `${clean(tag)} (from: ${tag_source}${rule})`;
+}
+
+/** Tag rules that match and did not count. */
+function rulesText({ tag_source, tag_rules }: Explanation): readonly string[] {
+  const others = tag_source === 'rule' ? tag_rules.slice(1) : tag_rules;
+  if (others.length === 0) return [];
+  return [`            also matches, and does not count: ${others.map(({ rule }) => clean(rule)).join(', ')}`];
+}
+
+function throttleLines({ throttles }: Explanation): readonly string[] {
+  if (throttles.length === 0) return ['  throttle  none'];
+  return throttles.map(({ scope, per, count, per_ms }) => {
+    const [kind = '', ...name] = scope.split(':');
+    const whose =
+      kind === 'tag' ? `with the tag ${clean(name.join(':'))}` : `of the credential ${clean(name.join(':'))}`;
+    return `  throttle  at most ${count} ${whose} ${per === 'recipient' ? 'to a recipient ' : ''}in ${span(per_ms)}`;
+  });
+}
+
+function linksText({ links }: Explanation): string {
+  if (links === null) return 'not looked at: the tag has no link policy';
+  const codes = [...new Set(links.findings.map(({ code }) => code))];
+  return `${links.verdict}${codes.length === 0 ? '' : `: ${codes.join(', ')} (leadpush-relay audit FILE tells more)`}`;
 }
 
 const DEADLINE_WORDS: Readonly<Record<string, string>> = {

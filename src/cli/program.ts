@@ -9,11 +9,13 @@ import { MessageChannel } from 'node:worker_threads';
 import { Command, CommanderError } from 'commander';
 import { errorText, RelayError } from '../core/errors.ts';
 import { VERSION } from '../version.ts';
+import { auditCommand } from './audit.ts';
 import { checkCommand } from './check.ts';
 import { credentialCommand } from './credential.ts';
 import { dkimCommand } from './dkim.ts';
 import { explainCommand } from './explain.ts';
 import type { CliIo, ExitCode } from './io.ts';
+import { keysCommand } from './keys.ts';
 import { createPaint } from './paint.ts';
 import { queueCommand } from './queue.ts';
 import { sendCommand } from './send.ts';
@@ -38,7 +40,9 @@ const COMMANDS: readonly RegisterCommand[] = [
   suppressionsCommand,
   statsCommand,
   explainCommand,
+  auditCommand,
   dkimCommand,
+  keysCommand,
   credentialCommand,
 ];
 

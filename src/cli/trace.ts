@@ -1,8 +1,8 @@
 /**
  * `trace`: everything about one message, in time order, with the verdict first.
  *
- * A key is a message id, a Message-ID, a recipient or a flow; several messages come newest first. Refused messages are
- * found by their id and by recipient. It reads the database file, so it works beside a running relay and when none runs.
+ * A key is a message id, a Message-ID, a recipient or a flow; several messages come newest first. With `--flow` they come as one
+ * story, oldest first, with the time between the steps (`flow.ts`). Refused messages are found by their id and by recipient. It reads the database file, so it works beside a running relay and when none runs.
  */
 import type { Command } from 'commander';
 import type { EventType, RelayEvent } from '../core/event.ts';
@@ -11,32 +11,23 @@ import { isoTime } from '../core/time.ts';
 import { wireAttempt, wireMessage } from '../api/wire.ts';
 import { isFinal } from '../core/delivery.ts';
 import { RelayError } from '../core/errors.ts';
-import type { AttemptView, HistoryStore, MessageView } from '../store/store.ts';
+import type { HistoryStore, MessageView } from '../store/store.ts';
 import { jsonLine } from '../telemetry/json-line.ts';
 import { clean } from './clean.ts';
 import { type DatabaseOptions, databaseOptions, openDatabase } from './database.ts';
-import { describeAttempt, describeEvent, eventWord } from './describe-event.ts';
+import { type FlowReport, flowReport, flowText } from './flow.ts';
 import { dateTime, size, span } from './format.ts';
 import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
+import { momentsOf, type Story } from './moments.ts';
 import { createPaint, type Paint, paintState } from './paint.ts';
 import { placeOptions } from './settings.ts';
 import { countOption } from './time-option.ts';
-import { type Verdict, verdictOn, verdictOnRejection } from './verdict.ts';
+import { verdictOn, verdictOnRejection } from './verdict.ts';
 
 interface TraceOptions extends GlobalOptions, DatabaseOptions {
   readonly flow?: string;
-  readonly limit: number;
-}
-
-/** A message as the log knows it. `message` is null for one that was refused. */
-interface Story {
-  readonly id: MessageId;
-  readonly message: MessageView | null;
-  readonly attempts: readonly AttemptView[];
-  readonly events: readonly RelayEvent[];
-  /** `route.down` and `route.up` of the message's routes while it waited, and what held when it came. */
-  readonly routeEvents: readonly RelayEvent[];
-  readonly verdict: Verdict;
+  /** null: as many as suit what is traced. */
+  readonly limit: number | null;
 }
 
 const ROUTE_EVENTS: readonly EventType[] = ['route.down', 'route.up'];
@@ -44,6 +35,8 @@ const ROUTE_EVENTS: readonly EventType[] = ['route.down', 'route.up'];
 const MAX_ROUTE_EVENTS = 1000;
 
 const DEFAULT_LIMIT = 5;
+/** A flow is a story that wants to be whole. */
+const DEFAULT_FLOW_LIMIT = 100;
 
 /** Adds `trace` to `program`. */
 export function traceCommand(program: Command, io: CliIo): void {
@@ -62,7 +55,9 @@ export function traceCommand(program: Command, io: CliIo): void {
           hint: 'leadpush-relay trace msg_... | <id@host> | ann@example.net, or leadpush-relay trace --flow ID',
         });
       }
-      await trace(io, wanted, key === undefined ? 'flow' : 'any', options);
+      const by = key === undefined ? 'flow' : 'any';
+      const isDefault = command.getOptionValueSource('limit') === 'default';
+      await trace(io, wanted, by, isDefault ? { ...options, limit: null } : options);
     });
 }
 
@@ -70,10 +65,13 @@ async function trace(io: CliIo, key: string, by: 'any' | 'flow', options: TraceO
   const database = await openDatabase(io, options);
   const place = placeOptions(options);
   try {
-    const ids = await findMessages(database.history, key, by, options.limit);
+    const { history } = database;
+    const isFlow = by === 'flow';
+    const limit = options.limit ?? (isFlow ? DEFAULT_FLOW_LIMIT : DEFAULT_LIMIT);
+    const ids = await findMessages(history, key, by, limit);
     const stories: Story[] = [];
     for (const id of ids) {
-      const story = await readStory(io, database.history, id, { key, placeOptions: place });
+      const story = await readStory(io, history, id, { key, placeOptions: place });
       if (story !== null) stories.push(story);
     }
     if (stories.length === 0) {
@@ -84,15 +82,32 @@ async function trace(io: CliIo, key: string, by: 'any' | 'flow', options: TraceO
       );
       return;
     }
-    for (const [index, story] of stories.entries()) await print(io, options, story, index);
-    if (!wantsJson(io, options) && ids.length === options.limit) {
+    if (isFlow) await printFlow(io, options, key, stories.toReversed(), history);
+    else for (const [index, story] of stories.entries()) await print(io, options, story, index);
+    if (!wantsJson(io, options) && ids.length === limit) {
       await io.stdout.write(
-        `\nThe newest ${options.limit === 1 ? 'one is' : `${options.limit} are`} shown; there may be more: --limit ${options.limit * 4}\n`,
+        `\nThe newest ${limit === 1 ? 'one is' : `${limit} are`} shown; there may be more: --limit ${limit * 4}\n`,
       );
     }
   } finally {
     await database.close();
   }
+}
+
+/** One story of all its messages; with `--json` a line for each message as always, each with what became of the flow. */
+async function printFlow(
+  io: CliIo,
+  options: TraceOptions,
+  flow: string,
+  stories: readonly Story[],
+  history: HistoryStore,
+): Promise<void> {
+  const report = await flowReport(flow, stories, (id) => history.message(id));
+  if (wantsJson(io, options)) {
+    for (const [index, story] of stories.entries()) await print(io, options, story, index, report);
+    return;
+  }
+  await io.stdout.write(flowText(report, stories, createPaint(io.stdout.hasColor)));
 }
 
 /** Ids of messages that `key` names, accepted and refused, newest first. */
@@ -151,7 +166,7 @@ function concerning(message: MessageView, routes: readonly RelayEvent[]): readon
   });
 }
 
-async function print(io: CliIo, options: TraceOptions, story: Story, index: number): Promise<void> {
+async function print(io: CliIo, options: TraceOptions, story: Story, index: number, flow?: FlowReport): Promise<void> {
   if (wantsJson(io, options)) {
     await io.stdout.write(
       `${jsonLine({
@@ -161,6 +176,7 @@ async function print(io: CliIo, options: TraceOptions, story: Story, index: numb
         attempts: story.attempts.map(wireAttempt),
         events: story.events,
         route_events: story.routeEvents,
+        ...(flow === undefined ? {} : { flow_report: flow }),
       })}\n`,
     );
     return;
@@ -198,6 +214,7 @@ function facts(message: MessageView): readonly string[] {
       `${dateTime(message.deadline)}, ${span(message.deadline - message.acceptedAt)} (${DEADLINE_SOURCES[message.deadlineSource]})`,
     ],
     ['size', `${size(message.size)}, content ${message.contentKept ? 'still kept' : 'gone'}`],
+    ...linkRows(message),
     ...message.warnings.map((warning): Row => ['warning', warning]),
     ...message.deliveries.map(
       (delivery): Row => [
@@ -206,6 +223,20 @@ function facts(message: MessageView): readonly string[] {
       ],
     ),
   ]);
+}
+
+/** Verdict, hosts, and what was found: each finding is one sentence for the app's developer. */
+function linkRows({ links }: MessageView): readonly Row[] {
+  if (links === null) return [];
+  const hosts = links.links.map(({ scheme, host, count }) => {
+    const where = host === null ? `${scheme}:` : scheme === '' ? host : `${scheme}://${host}`;
+    return count > 1 ? `${where} (${count} times)` : where;
+  });
+  const more = links.omitted.links > 0 ? `, and ${links.omitted.links} more` : '';
+  return [
+    ['links', `${links.verdict}: ${hosts.length === 0 ? 'none' : [...new Set(hosts)].join(', ')}${more}`],
+    ...links.findings.map(({ code, severity, text }): Row => ['', `${severity} ${code}: ${text}`]),
+  ];
 }
 
 const DEADLINE_SOURCES: Readonly<Record<MessageView['deadlineSource'], string>> = {
@@ -233,21 +264,8 @@ function rows(pairs: readonly Row[]): readonly string[] {
   return pairs.flatMap(([name, value]) => (value === null ? [] : [`${name.padEnd(10)}${clean(value)}`]));
 }
 
-interface Moment {
-  readonly at: string;
-  readonly word: string;
-  readonly text: string;
-  readonly recipient: string | null;
-}
-
 function timeline(story: Story, paint: Paint): readonly string[] {
-  const events = [...story.events, ...story.routeEvents].sort((a, b) => a.data.seq - b.data.seq);
-  // Within a millisecond: acceptance, then tries, then what came of them.
-  const accepted = events.filter(({ type }) => type === 'message.accepted');
-  const others = events.filter(({ type }) => type !== 'message.accepted');
-  const moments = [...accepted.map(momentOfEvent), ...attemptsWithoutEvent(story), ...others.map(momentOfEvent)].sort(
-    (a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0),
-  );
+  const moments = momentsOf(story);
   const start = Date.parse(story.events[0]?.timestamp ?? '');
   const several = new Set(moments.flatMap(({ recipient }) => recipient ?? [])).size > 1;
   return moments.map(({ at, word, text, recipient }) => {
@@ -256,47 +274,4 @@ function timeline(story: Story, paint: Paint): readonly string[] {
     const time = `${at.slice(11, 23)}  ${`${since < 0 ? '-' : '+'}${span(Math.abs(since))}`.padStart(12)}`;
     return `${paint.dim(time)}  ${paintState(paint, word, word.padEnd(11))} ${who}${text}`.trimEnd();
   });
-}
-
-function momentOfEvent(event: RelayEvent): Moment {
-  const { attempt, delivery } = event.data;
-  const number = attempt === undefined || delivery === undefined ? '' : `attempt ${attempt.number} over `;
-  return {
-    at: event.timestamp,
-    word: eventWord(event),
-    text: `${number}${describeEvent(event, { failedOver: false })}${attempt === undefined ? '' : timings(attempt.timings_ms)}`,
-    recipient: delivery?.recipient ?? null,
-  };
-}
-
-/**
- * Attempts that changed no state have no event of their own: one that a crash interrupted, and one over a route that failed,
- * from which the message moved on at once.
- */
-function attemptsWithoutEvent(story: Story): readonly Moment[] {
-  const told = new Set(story.events.map(({ data }) => keyOf(data.delivery?.id, data.attempt?.number)));
-  const movedOn = new Map<string, string>();
-  for (const { data } of story.events) {
-    const tries = [...(data.failed_over ?? []), ...(data.attempt === undefined ? [] : [data.attempt])];
-    for (const [index, failed] of (data.failed_over ?? []).entries()) {
-      movedOn.set(keyOf(data.delivery?.id, failed.number), `, on at once to ${clean(tries[index + 1]?.route ?? '')}`);
-    }
-  }
-  return story.attempts
-    .filter((attempt) => !told.has(keyOf(attempt.deliveryId, attempt.number)))
-    .map((attempt) => ({
-      at: isoTime(attempt.startedAt),
-      word: movedOn.has(keyOf(attempt.deliveryId, attempt.number)) ? 'moved on' : attempt.outcome,
-      text: `attempt ${attempt.number} over ${describeAttempt(attempt)}${movedOn.get(keyOf(attempt.deliveryId, attempt.number)) ?? ''}${timings(attempt.timings_ms)}`,
-      recipient: story.message?.deliveries.find(({ id }) => id === attempt.deliveryId)?.recipient ?? null,
-    }));
-}
-
-function keyOf(delivery: string | null | undefined, number: number | undefined): string {
-  return `${delivery ?? ''} ${number ?? ''}`;
-}
-
-function timings(milliseconds: Readonly<Record<string, number>>): string {
-  const parts = Object.entries(milliseconds).map(([phase, ms]) => `${clean(phase)} ${span(ms)}`);
-  return parts.length === 0 ? '' : ` [${parts.join(', ')}]`;
 }

@@ -102,7 +102,7 @@ function verdictOnDelivery(input: VerdictInput, delivery: DeliveryView): string 
     case 'suppressed':
       return `Not sent to ${to}: the address is suppressed${reason}. The app was not told. To let mail through again: leadpush-relay suppressions remove ${shellWord(to)}${placeOptions}`;
     case 'throttled':
-      return `Not sent to ${to}: too many messages to this recipient${reason}. The app was not told. The limit is tags.${clean(message.tag ?? '*')}.throttle in the config.`;
+      return `Not sent to ${to}: over a flood guard${reason}. The app was not told. The guards are tags.${clean(message.tag ?? '*')}.throttle and credentials[].rate in the config.`;
     case 'canceled':
       return `Canceled for ${to} on ${at}${reason}.`;
     case 'quarantined':

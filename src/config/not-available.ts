@@ -25,15 +25,6 @@ export const NOT_AVAILABLE: readonly NotAvailable[] = [
     refuses: (value) => typeof value === 'string' && /^postgres(?:ql)?(?::|$)/.test(value),
     shown: 'store: postgres://...',
   },
-  { at: ['credentials', '*', 'rate'], what: 'a rate limit per credential is', shown: 'credentials[].rate' },
-  {
-    at: ['credentials', '*', 'headers', 'aliases'],
-    what: "other services' header names are",
-    shown: 'credentials[].headers.aliases',
-  },
-  { at: ['tags', '*', 'match'], what: 'tagging by rule is', shown: 'tags.*.match' },
-  { at: ['tags', '*', 'from'], what: 'a fixed From per tag is', shown: 'tags.*.from' },
-  { at: ['tags', '*', 'links'], what: 'a link policy is', shown: 'tags.*.links' },
   {
     at: ['webhooks'],
     what: 'webhooks are',

@@ -42,6 +42,8 @@ over (which is then refused), or a key file that other users can read. \`leadpus
 | server | an IP address, IPv6 in brackets, with or without a port | \`9.9.9.9\` \`127.0.0.1:5353\` \`"[::1]:53"\` |
 | domain | a domain name; other scripts than Latin become A-labels; letter case does not count | \`example.com\` \`bücher.example\` |
 | tag | 1 to 64 of \`a-z\`, \`0-9\`, \`.\`, \`_\`, \`-\`, the first a letter or digit | \`password-reset\` |
+| mailbox | an address, with or without a name | \`security@example.com\` \`"Example Security <security@example.com>"\` |
+| pattern | see "Patterns" | \`'^Use code \\S{4,12} to recover'\` |
 | name | as a tag, upper case too | \`ses\` \`SES-2\` |
 
 A number without a unit is refused: durations, sizes and rates always have one. Text that looks like a number needs quotes:
@@ -75,12 +77,40 @@ SIGHUP reads the file again: all of it applies or, when there is a mistake in it
 Secret files and variables are read again too (a running process keeps the environment it was started with).
 
 These cannot change in a running relay. A reload with such a change is refused as a whole, and the log names it; restart the relay instead:
-\`hostname\`, \`data\`, \`smtp.listeners\`, \`bounces.listeners\`, \`http\`, \`log\`, and \`retention.content\` from \`until-settled\` to a duration or back.
+\`hostname\`, \`data\`, \`content_key\`, \`smtp.listeners\`, \`bounces.listeners\`, \`http\`, \`log\`, and \`retention.content\` from \`until-settled\` to a duration or back.
 
 ## Keys
 
 \`[]\` stands for every entry of a list, \`*\` for every name in a mapping. "required" holds within its mapping: a key of an
 optional mapping is required when the mapping is there.`;
+
+/** After the tables: presets, tag rules and patterns. */
+export const TAGS_TEXT = `## Tags
+
+### Presets
+
+\`tags.<tag>.preset: NAME\` sets the values of that line; each can be written beside it and counts then, \`none\` takes a TTL, delay, throttle or
+link policy away. The tag may have another name than the preset: \`reset-mobile: { preset: password-reset }\`.
+
+PRESETS
+
+All of them: \`priority: critical\`, \`delayed_after: 30s\`, \`links: { schemes: [https], action: warn }\` (any public host; name yours and write
+\`action: reject\` for production). Without an entry in \`tags\`, the tags of these names are critical and nothing more.
+
+### Which tag a message gets
+
+1. \`X-Leadpush-Tag\`; 2. an alias (\`credentials[].headers.aliases\`); 3. the first tag of this file with a \`match\` entry that holds;
+4. \`credentials[].tag\`. \`tag_source\` says which it was: \`header\`, \`alias\`, \`rule\`, \`credential\`; \`leadpush-relay explain\` tells every rule that matches.
+
+Best is one credential per app or kind of mail with a default \`tag\`: subjects change with versions and languages. Where an app sends everything with one
+login, tell its mail apart by subject, and ask for the credential too: several apps call a reset mail "Reset password".
+
+### Patterns
+
+A part of the usual regular expressions, matched in time that grows with the length of the subject and no faster: literals, \`.\`, \`[a-z]\` \`[^a-z]\`,
+\`\\d\` \`\\w\` \`\\s\` \`\\D\` \`\\W\` \`\\S\`, \`( )\`, \`|\`, \`*\` \`+\` \`?\` \`{3}\` \`{3,}\` \`{3,12}\` (to 100), \`^\` and \`$\`; \`\\\` before a sign of punctuation makes it
+literal. Without \`^\` and \`$\` a match anywhere counts. Letter case does not count. Back-references, look-around and \`\\b\` are refused. At most
+256 characters. Single quotes keep YAML from reading the backslashes.`;
 
 /** Before the list of options that are not available. */
 export const NOT_AVAILABLE_TEXT = `## Not available yet

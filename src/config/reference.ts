@@ -7,9 +7,11 @@
 import { z } from 'zod';
 import { createConfigFiles } from './files.ts';
 import { NOT_AVAILABLE } from './not-available.ts';
-import { CLOSING, NOT_AVAILABLE_TEXT, OPENING } from './reference-text.ts';
+import { PRESETS } from './presets.ts';
+import { CLOSING, NOT_AVAILABLE_TEXT, OPENING, TAGS_TEXT } from './reference-text.ts';
 import { createKit, type Kit } from './schema/kit.ts';
 import { configSchema } from './schema/root.ts';
+import { durationText } from './units.ts';
 
 interface Row {
   readonly path: string;
@@ -30,7 +32,19 @@ export function renderReference(): string {
       .map((top) => `### \`${top.path}\`\n\n${table([top, ...rows.filter((row) => isBelow(row, top))])}`),
   ];
   const notYet = NOT_AVAILABLE.map(({ shown, what }) => `- \`${shown}\`: ${what} not available yet`).join('\n');
-  return `${[OPENING, ...tables, NOT_AVAILABLE_TEXT, notYet, CLOSING].join('\n\n')}\n`;
+  return `${[OPENING, ...tables, TAGS_TEXT.replace('PRESETS', presetTable()), NOT_AVAILABLE_TEXT, notYet, CLOSING].join('\n\n')}\n`;
+}
+
+function presetTable(): string {
+  const lines = Object.values(PRESETS).map(({ name, meaning, ttlMs, collapse, throttle, suppression }) => {
+    const rate =
+      throttle === null ? 'none' : `${throttle.perRecipient.count}/${durationText(throttle.perRecipient.perMs)}`;
+    const cells = [`\`${name}\``, ttlMs === null ? 'none' : durationText(ttlMs), collapse, rate, suppression, meaning];
+    return `| ${cells.join(' | ')} |`;
+  });
+  const head =
+    '| preset | `ttl` | `collapse` | `throttle.per_recipient` | `suppression` | for |\n|---|---|---|---|---|---|';
+  return [head, ...lines].join('\n');
 }
 
 function isBelow(row: Row, top: Row): boolean {
@@ -51,10 +65,13 @@ function documentedKeys(schema: z.core.$ZodType, path: string, kit: Kit): readon
   if (schema instanceof z.ZodDiscriminatedUnion) {
     return schema.def.options.flatMap((option) => documentedKeys(option, path, kit));
   }
-  if (schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional) {
+  if (schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional || schema instanceof z.ZodNullable) {
     return documentedKeys(schema.def.innerType, path, kit);
   }
-  if (schema instanceof z.ZodPipe) return documentedKeys(schema.def.in, path, kit);
+  // A step before the schema proper (`none`, a text for a mapping) has no keys; one after it neither.
+  if (schema instanceof z.ZodPipe) {
+    return documentedKeys(schema.def.in instanceof z.ZodTransform ? schema.def.out : schema.def.in, path, kit);
+  }
   return [];
 }
 

@@ -12,6 +12,10 @@ export function compareForReload(running: Config, next: Config): readonly string
   };
   compare('hostname', running.hostname, next.hostname);
   compare('data', running.dataDir, next.dataDir);
+  // The keys themselves are never shown.
+  if (running.contentKeys.join(' ') !== next.contentKeys.join(' ')) {
+    changes.push('content_key: another key needs a restart');
+  }
   compare('retention.content', contentText(running), contentText(next));
   compare('smtp.listeners', listenersText(running.smtp.listeners), listenersText(next.smtp.listeners));
   compare('bounces.listeners', listenersText(running.bounces.listeners), listenersText(next.bounces.listeners));

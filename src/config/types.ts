@@ -2,7 +2,9 @@
  * The configuration as the program uses it: validated, defaults filled in, durations in milliseconds, sizes in octets,
  * paths absolute, secrets resolved. `config/load` makes it from YAML; nothing else does.
  */
+import type { EnvelopeAddress } from '../core/address.ts';
 import type { Priority } from '../core/message.ts';
+import type { Pattern } from './pattern.ts';
 
 export interface Config {
   /** Absolute path of the file that it was read from. */
@@ -11,6 +13,11 @@ export interface Config {
   /** Absolute path of the data folder. */
   readonly dataDir: string;
   readonly store: { readonly kind: 'sqlite' };
+  /**
+   * Keys that content is encrypted under, base64 of 32 octets each: the first encrypts, all of them open. Empty: the one in
+   * the data folder, which is made at the first start.
+   */
+  readonly contentKeys: readonly string[];
   readonly retention: RetentionConfig;
   readonly smtp: SmtpConfig;
   readonly http: HttpConfig;
@@ -78,9 +85,19 @@ export interface CredentialConfig {
   readonly networks: readonly string[];
   /** Tag of its mail when nothing else gives one. */
   readonly tag: string | null;
-  /** `X-Leadpush-*` headers it may use: all, or the named ones in lower case without the `x-leadpush-` in front. */
-  readonly headers: { readonly allow: 'all' | ReadonlySet<string> };
+  readonly headers: {
+    /** `X-Leadpush-*` headers it may use: all, or the named ones in lower case without the `x-leadpush-` in front. */
+    readonly allow: 'all' | ReadonlySet<string>;
+    /** Services whose header names are read, and taken out, as our own are. */
+    readonly aliases: ReadonlySet<AliasFamily>;
+  };
+  /** At most so many deliveries; what is over it is throttled. null: no limit. */
+  readonly rate: RateConfig | null;
 }
+
+/** Services whose header names can stand for ours. */
+export const ALIAS_FAMILIES = ['postmark', 'ses', 'mailgun', 'symfony', 'postal'] as const;
+export type AliasFamily = (typeof ALIAS_FAMILIES)[number];
 
 /** A parsed `scrypt:N:r:p:salt:hash` (salt and hash in base64). */
 export interface ScryptHash {
@@ -117,6 +134,45 @@ export interface TagConfig {
   readonly throttle: ThrottleConfig | null;
   /** Whether the suppression list counts for this mail. */
   readonly suppression: 'bypass' | 'apply';
+  /** Whether such mail restores access to an account: a recovery tag, or the preset of one. */
+  readonly recovery: boolean;
+  /** Mail without a tag of its own gets this one when one of these holds. */
+  readonly match: readonly TagMatch[];
+  /** The only sender that such mail may have, or the one it gets; null: any that the credential may use. */
+  readonly from: TagFrom | null;
+  /** null: links are not looked at. */
+  readonly links: LinksConfig | null;
+}
+
+/** What must hold, all of it; at least one of the three is given. */
+export interface TagMatch {
+  readonly credential: readonly string[] | null;
+  /** Patterns as in `credentials[].from`, for the address in From. */
+  readonly from: readonly string[] | null;
+  readonly subject: SubjectMatch | null;
+}
+
+export type SubjectMatch =
+  | { readonly kind: 'exact' | 'contains'; readonly text: string }
+  | { readonly kind: 'pattern'; readonly pattern: Pattern };
+
+export interface TagFrom {
+  /** Without display name; domain as A-labels. */
+  readonly address: EnvelopeAddress;
+  /** Empty: none. */
+  readonly name: string;
+  readonly mode: 'require' | 'rewrite';
+  /** `rewrite`: whether the app's From becomes Reply-To where there is none. */
+  readonly keepReplyTo: boolean;
+}
+
+export interface LinksConfig {
+  /** Hosts that links may lead to: `accounts.example.com`, `*.example.com`. Empty: any public host. */
+  readonly hosts: readonly string[];
+  /** Schemes that links may have, without the colon. */
+  readonly schemes: readonly string[];
+  /** What becomes of a message that breaks the policy. */
+  readonly action: 'reject' | 'warn';
 }
 
 export interface ThrottleConfig {

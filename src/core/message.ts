@@ -5,6 +5,7 @@
  */
 import type { EnvelopeAddress, ReversePath } from './address.ts';
 import type { DeliveryId, MessageId } from './ids.ts';
+import type { LinkAudit } from './link-audit.ts';
 
 /** The lanes, most urgent first; the position is the number that the queue sorts by. */
 export const PRIORITIES = ['critical', 'normal', 'bulk'] as const;
@@ -89,6 +90,8 @@ export interface MessageRecord {
   /** `selector._domainkey.domain (algorithm)` of each signature. */
   readonly signatures: readonly string[];
   readonly warnings: readonly string[];
+  /** What the links of the message were found to be; null: its tag has no link policy. */
+  readonly links: LinkAudit | null;
   /** The client's address, HELO name and TLS version, as in the Received header. */
   readonly client: { readonly address: string; readonly helo: string; readonly tls: string | null };
 }

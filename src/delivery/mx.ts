@@ -119,7 +119,7 @@ export function createMxTransport(deps: MxTransportDeps): Transport {
       // The relay's own store: no stranger can make it slow.
       memory.floor(domain),
     ]);
-    if (found === null) return unconnected('deferred', 'local', crowdedText(domain, request.priority));
+    if (found === null) return unconnected('deferred', 'route', crowdedText(domain, request.priority));
     const [answer, policy] = found;
     if (answer.kind === 'none')
       return { ...unconnected('rejected', 'recipient', answer.text), enhanced: answer.enhanced };
@@ -161,7 +161,7 @@ export function createMxTransport(deps: MxTransportDeps): Transport {
       return null;
     };
     const noRoom = (asked: string): Outcome | null => {
-      passOver('local', crowdedText(asked, request.priority));
+      passOver('route', crowdedText(asked, request.priority));
       return sumUp(spent.tries);
     };
     const { domain, policy, remembered } = facts;

@@ -1,10 +1,12 @@
 /**
- * The page: parse, decide, sign, commit, answer.
+ * The page: parse, decide, audit links, sign, commit, answer.
  *
  *   parse      5xx 5.6.0   the bytes are not a message we would put our name to
  *   decide     550 5.7.1   sender, header or rule says no
+ *   links      550 5.7.0   a link breaks the policy of the tag
  *   sign       451 4.3.0   a key fault the app should see and retry
  *   commit     451/452     the disk or the database cannot keep it
+ *   repeated   550 5.6.0   the idempotency key was used for another message
  *   answer     250         only ever after the commit returned
  *
  * What the recipient alone decides (suppression, throttle) is decided inside the commit and never shows in the answer: one who
@@ -24,11 +26,15 @@ import { generateMessageId, readMessageId } from '../mail/message-id.ts';
 import { parseMessage } from '../mail/parse.ts';
 import { formatReceived } from '../mail/received.ts';
 import type { MessageLayout } from '../mail/header.ts';
+import { auditMessage } from '../policy/audit-message.ts';
+import type { LinkAudit } from '../core/link-audit.ts';
+import { refusalOfAudit } from '../policy/links.ts';
 import { checkEnvelopeSender } from '../policy/sender.ts';
 import type { Signer } from '../signing/sign.ts';
-import type { AcceptResult, HeadStart, HealthStore, IntakeStore } from '../store/store.ts';
+import type { AcceptResult, HeadStart, HealthStore, IdempotencyClaim, IntakeStore } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import { type Decision, decide } from './decide.ts';
+import { submissionDigest } from './digest.ts';
 import { buildOutgoing } from './outgoing.ts';
 import type { Accepted, Intake, Submission } from './submission.ts';
 
@@ -134,9 +140,18 @@ export function createIntake(deps: IntakeDeps): Intake {
       });
       if (decision.kind === 'refused') return rejected(decision.refusal, decision.tag, decision.rule);
 
+      const links = auditMessage(parsed.bytes, decision);
+      if (links?.verdict === 'reject') {
+        const refusal = refuse(550, '5.7.0', refusalOfAudit(links));
+        return rejected(refusal, decision.tag, decision.recipients[0]?.rule ?? null);
+      }
+
       const outgoing = buildOutgoing({
         message: parsed,
-        tag: decision.tag,
+        recovery: decision.recovery,
+        credential: submitter.credential,
+        newFrom: decision.newFrom,
+        replyTo: decision.replyTo,
         received: formatReceived({
           helo: submitter.helo,
           address: submitter.address,
@@ -159,7 +174,7 @@ export function createIntake(deps: IntakeDeps): Intake {
       }
 
       const record: MessageRecord = {
-        ...recordOf(id, submission, decision, now),
+        ...recordOf(id, submission, decision, links, now),
         headerMessageId: messageId,
         size: signed.content.length,
         eightBit: parsed.eightBit,
@@ -180,7 +195,30 @@ export function createIntake(deps: IntakeDeps): Intake {
           returnPath: decision.returnPathDomain === null ? null : deps.returnPath(delivery, decision.returnPathDomain),
         };
       });
-      return commit(record, deliveries, signed.content, decision, submission.paysReport);
+      const { idempotencyKey } = decision.wishes;
+      const idempotency =
+        idempotencyKey === null
+          ? null
+          : {
+              scope: record.credential ?? '',
+              key: idempotencyKey,
+              expiresAt: now + IDEMPOTENCY_MS,
+              // Of what the app said, not of what became of it: the config may change between two tries.
+              digest: submissionDigest(envelope, parsed),
+            };
+      const result = await commit(record, deliveries, signed.content, decision, idempotency, submission.paysReport);
+      if (result.kind !== 'conflict') return result;
+      const { id: first } = result;
+      return rejected(
+        refuse(
+          550,
+          '5.6.0',
+          `X-Leadpush-Idempotency-Key was used for another message: ${first}. Use a new key for each new message`,
+          `idempotency key of ${first} came again with other content`,
+        ),
+        decision.tag,
+        record.rule,
+      );
     },
   };
 
@@ -189,10 +227,10 @@ export function createIntake(deps: IntakeDeps): Intake {
     deliveries: readonly NewDelivery[],
     content: Uint8Array,
     decision: Decision,
+    idempotency: IdempotencyClaim | null,
     paysReport: number | null,
-  ): Promise<Accepted | Refusal> {
-    const { idempotencyKey } = decision.wishes;
-    const { collapseScope, suppression, throttle, delayedAfterMs, wantsReports } = decision;
+  ): Promise<Accepted | Refusal | { readonly kind: 'conflict'; readonly id: MessageId }> {
+    const { collapseScope, suppression, throttles, delayedAfterMs, wantsReports } = decision;
     const [only] = deliveries;
     const headStart =
       deliveries.length === 1 && only !== undefined
@@ -206,14 +244,11 @@ export function createIntake(deps: IntakeDeps): Intake {
         record,
         deliveries,
         content,
-        idempotency:
-          idempotencyKey === null
-            ? null
-            : { scope: record.credential ?? '', key: idempotencyKey, expiresAt: record.acceptedAt + IDEMPOTENCY_MS },
+        idempotency,
         leaseMs: headStart?.leaseMs ?? null,
         collapseScope,
         suppression,
-        throttle,
+        throttles,
         delayedAfterMs,
         wantsReports,
         paysReport,
@@ -230,9 +265,10 @@ export function createIntake(deps: IntakeDeps): Intake {
       deps.onRejected(refusal);
       return refusal;
     }
-    if (result.kind === 'duplicate') {
+    if (result.kind !== 'accepted') {
       headStart?.cancel();
       deps.contents.forget(record.id);
+      if (result.kind === 'conflict') return { kind: 'conflict', id: result.messageId };
       log.info({ event: 'message.duplicate', message: result.messageId, credential: record.credential }, 'duplicate');
       return { kind: 'duplicate', id: result.messageId };
     }
@@ -334,6 +370,7 @@ function recordOf(
   id: MessageId,
   submission: Submission,
   decision: Decision,
+  links: LinkAudit | null,
   now: number,
 ): Omit<MessageRecord, 'headerMessageId' | 'size' | 'eightBit' | 'signatures'> {
   const { submitter, envelope } = submission;
@@ -355,7 +392,15 @@ function recordOf(
     acceptedAt: now,
     deadline: decision.deadline,
     deadlineSource: decision.deadlineSource,
-    warnings: decision.warnings,
+    warnings: [...decision.warnings, ...linkWarnings(links)],
+    links,
     client: { address: submitter.address, helo: submitter.helo, tls: submitter.tls },
   };
+}
+
+/** What the audit found, short: the whole is kept with the message. */
+function linkWarnings(links: LinkAudit | null): readonly string[] {
+  if (links === null || links.findings.length === 0) return [];
+  const codes = [...new Set(links.findings.map(({ code }) => code))];
+  return [`links: ${codes.join(', ')}`];
 }

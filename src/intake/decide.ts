@@ -4,14 +4,18 @@
  * Deciding touches nothing: `accept` does it for real mail and `explain` for a dry run, with the same answer.
  * Precedence: a header beats the tag's setting, the tag's setting beats the default.
  */
-import type { Config, RateConfig, SenderConfig, TagConfig } from '../config/types.ts';
+import type { Config, CredentialConfig, LinksConfig, SenderConfig, TagConfig } from '../config/types.ts';
 import { domainOf, type EnvelopeAddress } from '../core/address.ts';
-import type { Envelope, MessageRecord, Priority, TagSource } from '../core/message.ts';
+import { type Envelope, type MessageRecord, type Priority, RECOVERY_TAGS, type TagSource } from '../core/message.ts';
 import { type Refusal, refuse } from '../core/refusal.ts';
 import { parseFrom } from '../mail/from.ts';
 import type { HeaderField } from '../mail/header.ts';
+import { checkOtherSenders } from '../policy/other-senders.ts';
 import { checkEnvelopeSender, checkHeaderFrom } from '../policy/sender.ts';
+import type { TagVerdict } from '../policy/tag-rules.ts';
+import { applyTagFrom, type TrustedFrom, type WrittenFrom } from '../policy/trusted-sender.ts';
 import { chooseRoute, type RouteChoice } from '../routing/choose.ts';
+import type { Throttle } from '../store/store.ts';
 import { readRelayHeaders, type Wishes } from './relay-headers.ts';
 import type { Submitter } from './submission.ts';
 import { chooseTag } from './tag.ts';
@@ -35,7 +39,18 @@ export interface Decision {
   readonly warnings: readonly string[];
   readonly tag: string | null;
   readonly tagSource: TagSource;
+  /** Every tag rule that matches, in the order of the config, whatever gave the tag. */
+  readonly tagRules: readonly TagVerdict[];
+  /** Mail that restores access to an account. */
+  readonly recovery: boolean;
+  /** The From that goes out. */
   readonly headerFrom: EnvelopeAddress;
+  /** What From is replaced by; null: it stays as the app wrote it. */
+  readonly newFrom: WrittenFrom | null;
+  /** The app's From, to become Reply-To where there is none; null: nothing is added. */
+  readonly replyTo: WrittenFrom | null;
+  /** What links it may hold; null: they are not looked at. */
+  readonly links: LinksConfig | null;
   readonly priority: Priority;
   readonly deadline: number;
   readonly deadlineSource: MessageRecord['deadlineSource'];
@@ -46,8 +61,8 @@ export interface Decision {
   /** Which of the two made the scope. */
   readonly collapseBy: 'key' | 'tag' | null;
   readonly suppression: 'apply' | 'bypass';
-  /** The scope is the tag. */
-  readonly throttle: ({ readonly scope: string } & RateConfig) | null;
+  /** A delivery over one of them is not sent; the client sees no difference. */
+  readonly throttles: readonly Throttle[];
   readonly delayedAfterMs: number | null;
   /** Reports about it are owed to its envelope sender. */
   readonly wantsReports: boolean;
@@ -70,23 +85,38 @@ export function decide(config: Config, input: DecisionInput): Decision | Refused
 
   const headers = readRelayHeaders(bytes, fields, credential);
   if (headers.kind === 'refused') return { kind: 'refused', refusal: headers, tag: null, rule: null };
-  const { wishes, warnings } = headers;
-  const { tag, source } = chooseTag(wishes, credential);
+  const { wishes, aliasTag } = headers;
+  const from = parseFrom(bytes, fields);
+  const { tag, source, rules } = isOwnReport
+    ? { tag: null, source: 'none' as const, rules: [] }
+    : chooseTag(config, {
+        bytes,
+        fields,
+        credential,
+        from: from.kind === 'from' ? from.address : null,
+        header: wishes.tag,
+        alias: aliasTag,
+      });
   const refused = (refusal: Refusal, rule: string | null = null): RefusedDecision => ({
     kind: 'refused',
     refusal,
     tag,
     rule,
   });
-
-  const from = parseFrom(bytes, fields);
   if (from.kind === 'malformed') return refused(refuse(550, '5.6.0', from.reason));
-  const refusal = isOwnReport
-    ? null
-    : (checkEnvelopeSender(credential, envelope.mailFrom) ?? checkHeaderFrom(config, credential, from.address));
-  if (refusal !== null) return refused(refusal);
 
   const tagConfig = tag === null ? undefined : config.tags.get(tag);
+  const trusted = applyTagFrom(tagConfig, from);
+  if (trusted.kind === 'refused') return refused(trusted);
+  const headerFrom = trusted.from.address;
+  // The From that goes out is the one that is held to the rules: what a tag replaces is nobody's claim any more.
+  const refusal = isOwnReport
+    ? null
+    : (checkEnvelopeSender(credential, envelope.mailFrom) ??
+      checkHeaderFrom(config, credential, headerFrom) ??
+      checkOtherSenders(config, credential, bytes, fields));
+  if (refusal !== null) return refused(refusal);
+
   const priority = wishes.priority ?? tagConfig?.priority ?? 'normal';
   const recipients: RoutedRecipient[] = [];
   for (const { address } of envelope.recipients) {
@@ -95,7 +125,7 @@ export function decide(config: Config, input: DecisionInput): Decision | Refused
       priority,
       credential: credential?.username ?? null,
       recipient: address,
-      senderDomain: domainOf(from.address),
+      senderDomain: domainOf(headerFrom),
       requireTls: wishes.requireTls,
     });
     switch (choice.kind) {
@@ -121,19 +151,21 @@ export function decide(config: Config, input: DecisionInput): Decision | Refused
     collapseScope: collapse?.scope ?? null,
     collapseBy: collapse?.by ?? null,
     suppression: isOwnReport ? 'bypass' : (tagConfig?.suppression ?? 'apply'),
-    throttle:
-      isOwnReport || tagConfig === undefined || tagConfig.throttle === null
-        ? null
-        : { scope: tagConfig.name, ...tagConfig.throttle.perRecipient },
+    throttles: isOwnReport ? [] : chooseThrottles(tagConfig, credential),
     delayedAfterMs: tagConfig?.delayedAfterMs ?? null,
     // A report is for SMTP mail alone, and never about a report: mail loops begin there (RFC 3464, section 2; RFC 5321, 4.5.5).
     wantsReports: config.bounces.dsn && mailFrom !== '' && !isOwnReport && submitter.protocol !== 'HTTP',
-    returnPathDomain: mailFrom === '' ? null : (senderOf(config, from.address)?.returnPath ?? null),
+    returnPathDomain: mailFrom === '' ? null : (senderOf(config, headerFrom)?.returnPath ?? null),
     wishes,
-    warnings,
+    warnings: [...headers.warnings, ...senderWarnings(trusted, tagConfig)],
     tag,
     tagSource: source,
-    headerFrom: from.address,
+    tagRules: rules,
+    recovery: tagConfig?.recovery ?? (tag !== null && RECOVERY_TAGS.has(tag)),
+    headerFrom,
+    newFrom: trusted.kind === 'rewritten' ? trusted.from : null,
+    replyTo: trusted.kind === 'rewritten' && trusted.keepReplyTo ? trusted.old : null,
+    links: tagConfig?.links ?? null,
     priority,
     ...chooseDeadline(config, wishes, tagConfig?.ttlMs ?? null, envelope.deliverBySeconds, now),
     recipients,
@@ -144,6 +176,26 @@ export function decide(config: Config, input: DecisionInput): Decision | Refused
 export function senderOf(config: Config, headerFrom: EnvelopeAddress): SenderConfig | undefined {
   const domain = domainOf(headerFrom);
   return config.senders.find((sender) => sender.domain === domain);
+}
+
+/** The trace tells that From is another than the app's. */
+function senderWarnings(trusted: Exclude<TrustedFrom, Refusal>, tagConfig: TagConfig | undefined): readonly string[] {
+  if (trusted.kind === 'kept') return [];
+  return [
+    `From <${trusted.old.address}> was replaced by <${trusted.from.address}> (tags.${tagConfig?.name ?? ''}.from)`,
+  ];
+}
+
+/** The flood guards: of the tag for each recipient, of the credential for all of its mail. */
+function chooseThrottles(tagConfig: TagConfig | undefined, credential: CredentialConfig | null): readonly Throttle[] {
+  const throttles: Throttle[] = [];
+  if (tagConfig !== undefined && tagConfig.throttle !== null) {
+    throttles.push({ scope: `tag:${tagConfig.name}`, per: 'recipient', ...tagConfig.throttle.perRecipient });
+  }
+  if (credential !== null && credential.rate !== null) {
+    throttles.push({ scope: `credential:${credential.username}`, per: 'scope', ...credential.rate });
+  }
+  return throttles;
 }
 
 /**

@@ -1,5 +1,5 @@
 /**
- * The `X-Leadpush-*` headers: what an app may wish for its mail.
+ * The `X-Leadpush-*` headers, and other services' names for them (`aliases.ts`): what an app may wish for its mail.
  *
  * Every one is validated and removed before signing. A bad value is a refusal that names the header, never a silent
  * default; an unknown name is removed and becomes a warning. Pure: bytes and fields in, wishes out.
@@ -9,6 +9,7 @@ import { parseDuration } from '../config/units.ts';
 import { MAX_TTL_MS, MIN_TTL_MS, PRIORITIES, type Priority, TAG_GRAMMAR } from '../core/message.ts';
 import { type Refusal, refuse } from '../core/refusal.ts';
 import { fieldValue, type HeaderField } from '../mail/header.ts';
+import { readAliases } from './aliases.ts';
 
 export interface Wishes {
   readonly tag: string | null;
@@ -23,7 +24,13 @@ export interface Wishes {
 }
 
 export type RelayHeaders =
-  | { readonly kind: 'wishes'; readonly wishes: Wishes; readonly warnings: readonly string[] }
+  | {
+      readonly kind: 'wishes';
+      readonly wishes: Wishes;
+      /** The tag that another service's header gives (`headers.aliases` of the credential). */
+      readonly aliasTag: string | null;
+      readonly warnings: readonly string[];
+    }
   | Refusal;
 
 export const RELAY_HEADER_PREFIX = 'x-leadpush-';
@@ -103,7 +110,7 @@ export function isRelayHeader(field: HeaderField): boolean {
   return field.key.startsWith(RELAY_HEADER_PREFIX);
 }
 
-/** Reads the `X-Leadpush-*` fields among `fields`; `credential` limits which ones may be used. */
+/** Reads the `X-Leadpush-*` fields among `fields`, and their aliases; `credential` limits which ones may be used. */
 export function readRelayHeaders(
   bytes: Uint8Array,
   fields: readonly HeaderField[],
@@ -134,12 +141,10 @@ export function readRelayHeaders(
     if (field.key.startsWith(METADATA_PREFIX)) {
       if (!isAllowed(credential, 'metadata')) return notAllowed(title);
       const key = field.key.slice(METADATA_PREFIX.length);
-      if (!METADATA_KEY.test(key)) return bad(title, 'has a key that is not 1 to 64 of a-z 0-9 . _ -');
       if (++metadataCount > MAX_METADATA)
         return bad(title, `is one too many: at most ${MAX_METADATA} metadata headers`);
-      if (value.length > MAX_METADATA_CHARS || hasControl(value)) {
-        return bad(title, `must be at most ${MAX_METADATA_CHARS} characters without control characters`);
-      }
+      const fault = metadataFault(key, value);
+      if (fault !== null) return bad(title, fault);
       metadata[key] = value;
       continue;
     }
@@ -154,7 +159,29 @@ export function readRelayHeaders(
     const expectation = take(value, draft);
     if (expectation !== null) return bad(title, expectation);
   }
-  return { kind: 'wishes', wishes: { ...draft, metadata: { ...metadata } }, warnings };
+  const aliases = readAliases(bytes, fields, credential);
+  if (aliases.kind === 'bad') return bad(aliases.title, aliases.expectation);
+  for (const { title, key, value } of aliases.metadata) {
+    // Our own header goes first, and the first of several.
+    if (metadata[key] !== undefined) continue;
+    if (++metadataCount > MAX_METADATA) return bad(title, `is one too many: at most ${MAX_METADATA} metadata values`);
+    const fault = metadataFault(key, value);
+    if (fault !== null) return bad(title, fault);
+    metadata[key] = value;
+  }
+  return {
+    kind: 'wishes',
+    wishes: { ...draft, metadata: { ...metadata } },
+    aliasTag: aliases.tag,
+    warnings: [...warnings, ...aliases.warnings],
+  };
+}
+
+function metadataFault(key: string, value: string): string | null {
+  if (!METADATA_KEY.test(key)) return 'has a key that is not 1 to 64 of a-z 0-9 . _ -';
+  return value.length > MAX_METADATA_CHARS || hasControl(value)
+    ? `must be at most ${MAX_METADATA_CHARS} characters without control characters`
+    : null;
 }
 
 function isAllowed(credential: CredentialConfig | null, name: string): boolean {

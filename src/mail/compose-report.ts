@@ -28,7 +28,10 @@ export interface ReportInput {
   readonly hostname: string;
   /** The envelope sender of the message. */
   readonly to: EnvelopeAddress;
-  readonly record: Pick<MessageRecord, 'id' | 'tag' | 'dsn' | 'acceptedAt' | 'deadline'>;
+  readonly record: Pick<
+    MessageRecord,
+    'acceptedAt' | 'deadline' | 'deadlineSource' | 'dsn' | 'id' | 'priority' | 'tag'
+  >;
   readonly recipient: EnvelopeAddress;
   readonly recipientDsn: RecipientDsn | null;
   readonly state: DeliveryState;
@@ -221,7 +224,11 @@ function returnedPart(input: ReportInput): Buffer | null {
   const header = scanHeader(content);
   // Cannot be: it was parsed when it was accepted.
   if (header.kind === 'malformed') return null;
-  const recovery = record.tag !== null && RECOVERY_TAGS.has(record.tag);
+  // Codes and links of other tags are as secret: whoever hurries, or says how long it is worth something, sends such mail.
+  const recovery =
+    (record.tag !== null && RECOVERY_TAGS.has(record.tag)) ||
+    record.priority === 'critical' ||
+    record.deadlineSource !== 'give-up';
   if (!recovery && action === 'failed' && record.dsn.ret === 'FULL' && content.length <= MAX_RETURNED_BYTES) {
     return returned('message/rfc822', 'Undelivered message', content);
   }

@@ -2,11 +2,13 @@
  * Which senders a submitter may use. Pure.
  *
  * Two questions: may this credential use this address (its `from` patterns), and does this relay send for that domain at
- * all (`senders`, `unknown_senders`). The answer depends on the sender alone, never on a recipient.
+ * all (`senders`, `unknown_senders`). The answer depends on the sender alone, never on a recipient. Asked of the envelope sender, From,
+ * Sender, Resent-From and Resent-Sender; Reply-To is where answers go, no claim of who wrote, and is left to the app.
  */
 import type { Config, CredentialConfig } from '../config/types.ts';
 import { addressKey, domainOf, type EnvelopeAddress, type ReversePath } from '../core/address.ts';
 import { type Refusal, refuse } from '../core/refusal.ts';
+import { createImitationFinder, findLookAlike } from './look-alike.ts';
 
 /**
  * Whether `address` matches a pattern of `credentials[].from`: `a@example.com`, `*@example.com`, `*@*.example.com` (any
@@ -36,30 +38,48 @@ export function checkEnvelopeSender(credential: CredentialConfig | null, mailFro
   );
 }
 
+/** Header fields that say who sends; readers show all of them as the sender. */
+export type SenderField = 'From' | 'Sender' | 'Resent-From' | 'Resent-Sender';
+
 /**
- * Whether `from` (the address in the From header) may be used: by the credential, and by this relay. A domain that is not
- * in `senders` is refused, or sent unsigned, as `unknown_senders` says.
+ * Whether `from` (the address in From, or in another field that names a sender) may be used: by the credential, and by this
+ * relay. A domain that is not in `senders` is refused, or sent unsigned, as `unknown_senders` says; one whose letters pass for
+ * others is refused either way.
  */
 export function checkHeaderFrom(
   config: Pick<Config, 'senders' | 'unknownSenders'>,
   credential: CredentialConfig | null,
   from: EnvelopeAddress,
+  field: SenderField = 'From',
 ): Refusal | null {
   if (!mayUse(credential, from)) {
     return refuse(
       550,
       '5.7.1',
-      `From address <${printable(from)}> is not allowed for this credential`,
-      `From <${from}> matches none of the patterns in "from" of credential ${credential?.username ?? ''}`,
+      `${field} address <${printable(from)}> is not allowed for this credential`,
+      `${field} <${from}> matches none of the patterns in "from" of credential ${credential?.username ?? ''}`,
     );
   }
   const domain = domainOf(from);
-  if (config.unknownSenders === 'unsigned' || config.senders.some((sender) => sender.domain === domain)) return null;
+  // A sender of ours is written in the config by somebody who saw its letters.
+  if (config.senders.some((sender) => sender.domain === domain)) return null;
+  if (findLookAlike(domain) !== null) {
+    return refuse(
+      550,
+      '5.7.1',
+      `${field} domain ${domain} has letters that pass for others, and is not a sender of this relay`,
+    );
+  }
+  const imitated = createImitationFinder(config.senders.map((sender) => sender.domain))(domain);
+  if (imitated !== null) {
+    return refuse(550, '5.7.1', `${field} domain ${domain} looks like ${imitated}, and is not a sender of this relay`);
+  }
+  if (config.unknownSenders === 'unsigned') return null;
   return refuse(
     550,
     '5.7.1',
-    `From domain ${domain} is not a sender of this relay (add it under "senders" in its config)`,
-    `From domain ${domain} is not in "senders" and unknown_senders is "reject"`,
+    `${field} domain ${domain} is not a sender of this relay (add it under "senders" in its config)`,
+    `${field} domain ${domain} is not in "senders" and unknown_senders is "reject"`,
   );
 }
 

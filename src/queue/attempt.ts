@@ -101,7 +101,6 @@ export async function runAttempt(
     if (left > 0 && mayMoveOn(outcome) && !retryOn.usable()) return record(waiting(retryOn));
     const end = {
       outcome,
-      tries: tries.length,
       captures: lane.target.captures,
       retryOn: { route: retryOn.name, byDestination: retryOn.byDestination },
     };

@@ -10,6 +10,8 @@
  *     ^                                        |
  *     +----------------------------------------+ a message gets through
  *
+ * The wait for a probe doubles with each failure, up to a minute; while critical mail waits for the route it is a second.
+ *
  * A probe goes as far as AUTH. So it is the last word on a route that could not be reached or logged in to; a provider that
  * refuses after that (421, quota) has to take a message first: half-open lets one through at a time.
  * Faults count from the last success on; those of attempts that began before the breaker closed do not count against it.

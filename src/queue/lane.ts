@@ -2,12 +2,12 @@
  * One route in the eyes of the scheduler: its transport, its slots, its breaker, what is in work for each recipient domain
  * where that is limited, and per lane the earliest moment at which something may be due.
  */
+import { type LaneRoom, lanesOf } from '../core/lane-room.ts';
 import { PRIORITIES, type Priority } from '../core/message.ts';
 import type { Clock } from '../core/time.ts';
 import type { Transport } from '../delivery/transport.ts';
-import type { ClaimRequest, DestinationRoom, LaneRoom, LaneTimes } from '../store/store.ts';
+import type { ClaimRequest, DestinationRoom, LaneTimes } from '../store/store.ts';
 import { type Breaker, createBreaker } from './breaker.ts';
-import { lanesOf } from './reserve.ts';
 import { createSlots } from './slots.ts';
 
 /** A way out: what carries a route's mail, and what is known of it. */
@@ -124,7 +124,8 @@ export class Lane {
   mayBeDue(priority: Priority, at: number): void {
     const lane = laneOf(priority);
     this.#mayBeDueAt[lane] = Math.min(at, this.#mayBeDueAt[lane] ?? NEVER);
-    if (priority === 'critical' && this.breaker?.state() === 'open') this.breaker.hurry(this.#clock.monotonicMs());
+    const isOpen = this.breaker?.state() === 'open';
+    if (isOpen && priority === 'critical' && at <= this.#clock.now()) this.breaker?.hurry(this.#clock.monotonicMs());
   }
 
   /** As the store told: nearer moments that were learnt meanwhile stay. */

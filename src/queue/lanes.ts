@@ -24,7 +24,7 @@ export interface Lanes {
 }
 
 /**
- * Lanes for `targets`; `down`: routes whose breaker begins open; `onReplaced` is told of each lane that goes out of use,
+ * Lanes for `targets`; `down`: routes whose breaker begins open; `onRemoved` is told of each lane whose route is gone,
  * `onRetired` of each transport that is out of use and quiet.
  */
 export function createLanes(
@@ -32,7 +32,7 @@ export function createLanes(
   down: ReadonlySet<string>,
   clock: Clock,
   onRetired: (transport: Transport) => void,
-  onReplaced: (lane: Lane) => void = () => {},
+  onRemoved: (lane: Lane) => void = () => {},
 ): Lanes {
   let lanes = new Map<string, Lane>();
   const retireWhenQuiet = (lane: Lane): void => {
@@ -50,7 +50,7 @@ export function createLanes(
     for (const lane of before.values()) {
       if (used.has(lane)) continue;
       lane.retired = true;
-      onReplaced(lane);
+      if (!lanes.has(lane.name)) onRemoved(lane);
       retireWhenQuiet(lane);
     }
   };
@@ -58,7 +58,11 @@ export function createLanes(
   return {
     all: () => lanes,
     get: (route) => lanes.get(route),
-    replace: (next) => fill(next, () => false),
+    replace(next) {
+      const before = lanes;
+      // A route whose config changed begins as it was: one that was down is probed before mail goes there.
+      fill(next, (route) => (before.get(route)?.breaker?.state() ?? 'closed') !== 'closed');
+    },
     giveSlot(lane, passenger) {
       lane.give(passenger);
       retireWhenQuiet(lane);

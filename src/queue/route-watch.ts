@@ -27,8 +27,8 @@ export interface RouteWatchDeps {
 export interface RouteWatch {
   /** A try over `lane` that began at `startedMs` (monotonic) has ended. */
   tried(lane: Lane, outcome: Outcome, startedMs: number): void;
-  /** A change of config replaced or removed `lane`: if it was down, that is over. */
-  retired(lane: Lane): void;
+  /** The route is no longer in the config: if it was down, that is over. */
+  removed(lane: Lane): void;
   /** Begins a probe when one is due. */
   probeWhenDue(lane: Lane): void;
   /** Resolves when probes and events under way have ended. */
@@ -118,9 +118,9 @@ export function createRouteWatch(deps: RouteWatchDeps): RouteWatch {
       }
       if (breaker.state() !== before) deps.onChange();
     },
-    retired(lane) {
+    removed(lane) {
       const state = lane.breaker?.state() ?? 'closed';
-      if (state !== 'closed') tell(lane, 'up', 'its config was changed');
+      if (state !== 'closed') tell(lane, 'up', 'it was taken out of the config');
     },
     probeWhenDue(lane) {
       const probeAt = lane.breaker?.probeAt() ?? null;

@@ -13,12 +13,13 @@
  */
 import { errorText, RelayError } from '../core/errors.ts';
 import type { DeliveryId, MessageId } from '../core/ids.ts';
+import type { LaneRoom } from '../core/lane-room.ts';
 import type { Outcome } from '../core/outcome.ts';
 import type { Priority } from '../core/message.ts';
 import type { EnvelopeAddress } from '../core/address.ts';
 import type { CancelTimer, Clock } from '../core/time.ts';
 import type { Transport } from '../delivery/transport.ts';
-import type { DestinationRoom, HeadStart, LaneRoom, Lease, QueueStore } from '../store/store.ts';
+import type { DestinationRoom, HeadStart, Lease, QueueStore } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import { type AttemptDeps, runAttempt } from './attempt.ts';
 import { createJourney, passengerOf } from './journey.ts';
@@ -106,7 +107,7 @@ export function createScheduler(
   const stopping = new AbortController();
   const attempts = new Set<Promise<void>>();
   const underWay = new Map<Lease, UnderWay>();
-  const lanes = createLanes(targets, down, clock, deps.onRetired, (lane) => routes.retired(lane));
+  const lanes = createLanes(targets, down, clock, deps.onRetired, (lane) => routes.removed(lane));
   const routes = createRouteWatch({ store, clock, log, stopping: stopping.signal, onChange: onRouteChange });
   let nextDeadline = NEVER;
   let nextDelay = NEVER;

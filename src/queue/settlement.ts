@@ -24,8 +24,6 @@ export interface SettlementRules {
 export interface AttemptEndFacts {
   /** Of the last route that was tried. */
   readonly outcome: Outcome;
-  /** Routes tried in this attempt, from 1. */
-  readonly tries: number;
   /** The last route is a sandbox. */
   readonly captures: boolean;
   /** Where the delivery is to wait for the next attempt. */
@@ -50,9 +48,9 @@ export function settlementOf(lease: Lease, end: AttemptEndFacts, rules: Settleme
     case 'uncertain': {
       if (now >= lease.deadline) return { state: 'expired', reason: 'the deadline passed during the attempt' };
       // A round over several routes is one step of the ladder, however many attempts it counts as.
-      const rounds = Math.ceil((lease.attempts + end.tries) / end.tries);
+      const rounds = lease.rounds + 1;
       const dueAt = nextAttemptAt(rules.retry, lease.priority, rounds, now, lease.deadline);
-      return { state: 'deferred', dueAt, ...end.retryOn };
+      return { state: 'deferred', dueAt, rounds, ...end.retryOn };
     }
     default:
       return unreachable(outcome);

@@ -1,13 +1,12 @@
 /**
  * How many deliveries a route may start now, by lane: its connections at a time and its rate, less what is kept free for
- * more urgent mail (`reserve.ts`).
+ * more urgent mail (`core/lane-room.ts`).
  *
  * The rate holds for every window: never more than `count` starts within any `perMs` milliseconds, measured on the monotonic
  * clock. After a restart the window begins empty.
  */
 import type { Clock } from '../core/time.ts';
-import type { LaneRoom } from '../store/store.ts';
-import { lanesOf } from './reserve.ts';
+import { type LaneRoom, lanesOf } from '../core/lane-room.ts';
 
 export interface Slots {
   /** Deliveries of each lane that may start now. */

@@ -10,6 +10,7 @@ import type { Bounce } from '../core/bounce.ts';
 import type { DeliveryState } from '../core/delivery.ts';
 import type { EventAttempt, EventReport, EventType, RelayEvent } from '../core/event.ts';
 import type { DeliveryId, MessageId } from '../core/ids.ts';
+import type { LaneRoom } from '../core/lane-room.ts';
 import type { EnvelopeDsn, MessageRecord, NewDelivery, Priority, RecipientDsn } from '../core/message.ts';
 import type { Outcome } from '../core/outcome.ts';
 import type { Refusal } from '../core/refusal.ts';
@@ -32,11 +33,23 @@ export interface Store {
 // ---------------------------------------------------------------- intake
 
 /** An idempotency key, scoped to one credential. */
+/** At most `count` deliveries in any `perMs` milliseconds; those that are throttled or suppressed do not count. */
+export interface Throttle {
+  /** What is counted together: `tag:password-reset`, `credential:keycloak`. */
+  readonly scope: string;
+  /** Counted for each recipient, or for all of them together. */
+  readonly per: 'recipient' | 'scope';
+  readonly count: number;
+  readonly perMs: number;
+}
+
 export interface IdempotencyClaim {
   /** Username, or the empty string for clients without one. */
   readonly scope: string;
   readonly key: string;
   readonly expiresAt: number;
+  /** Of what the message says and to whom (`intake/digest.ts`): equal when an app sends the same thing again. */
+  readonly digest: string;
 }
 
 export interface NewMessage {
@@ -54,8 +67,8 @@ export interface NewMessage {
   readonly collapseScope: string | null;
   /** `apply`: a recipient on the suppression list gets state `suppressed`, and nothing is sent. */
   readonly suppression: 'apply' | 'bypass';
-  /** Messages of this scope to one recipient beyond `count` in `perMs` get state `throttled`, and nothing is sent. */
-  readonly throttle: { readonly scope: string; readonly count: number; readonly perMs: number } | null;
+  /** A delivery over one of these gets state `throttled`, and nothing is sent. */
+  readonly throttles: readonly Throttle[];
   /** Not delivered so long after acceptance: `message.delayed`, once; null: never. */
   readonly delayedAfterMs: number | null;
   /** Whether a report is owed to the envelope sender as far as each recipient's NOTIFY asks for it (RFC 3461). */
@@ -71,8 +84,10 @@ export type AcceptResult =
       /** Older deliveries that this message replaces and that are being sent just now: their attempts can be broken off. */
       readonly interrupt: readonly DeliveryId[];
     }
-  /** The idempotency key was used before: nothing was written. */
-  | { readonly kind: 'duplicate'; readonly messageId: MessageId };
+  /** The idempotency key was used before, for the same: nothing was written. */
+  | { readonly kind: 'duplicate'; readonly messageId: MessageId }
+  /** The idempotency key was used before, for something else: nothing was written. */
+  | { readonly kind: 'conflict'; readonly messageId: MessageId };
 
 /** A message that was refused at submission; kept as events only, one per recipient. */
 export interface RejectedMessage {
@@ -119,6 +134,8 @@ export interface Lease {
   readonly destination: string;
   /** Attempts recorded so far. */
   readonly attempts: number;
+  /** Steps of the retry ladder taken so far. */
+  readonly rounds: number;
   /** Times in a row that the relay ended without warning while it worked on this delivery. */
   readonly crashes: number;
   readonly acceptedAt: number;
@@ -137,14 +154,9 @@ export interface HeadStart {
   cancel(): void;
 }
 
-/**
- * How many deliveries may start now, by lane, most urgent first: one of lane `i` only while fewer than `room[i]` of this
- * claim have started. Less urgent lanes never have more room than more urgent ones: the difference is kept free for those.
- */
-export type LaneRoom = readonly [critical: number, normal: number, bulk: number];
-
 export interface ClaimRequest {
   readonly route: string;
+  /** How many deliveries may start now: one of lane `i` only while fewer than `room[i]` of this claim have started. */
   readonly room: LaneRoom;
   /** For a route with a limit for each recipient domain; null: it has none. */
   readonly destinations: DestinationRoom | null;
@@ -182,7 +194,14 @@ export type Settlement =
   /** `suppressUntil`: the recipient goes on the suppression list up to then (epoch milliseconds). */
   | { readonly state: 'bounced'; readonly bounce: Bounce; readonly suppressUntil: number | null }
   | { readonly state: 'expired' | 'quarantined'; readonly reason: string }
-  | { readonly state: 'deferred'; readonly dueAt: number; readonly route: string; readonly byDestination: boolean };
+  | {
+      readonly state: 'deferred';
+      readonly dueAt: number;
+      readonly route: string;
+      readonly byDestination: boolean;
+      /** Steps of the ladder taken so far; absent: as many as before, for a wait that is no step of it. */
+      readonly rounds?: number;
+    };
 
 export interface QueueStore {
   /**

@@ -44,6 +44,7 @@ function pending(number: number, over: Partial<PendingReport> = {}): PendingRepo
       eightBit: false,
       signatures: [],
       warnings: [],
+      links: null,
       client: { address: '127.0.0.1', helo: 'app', tls: null },
     },
     deliveryId,

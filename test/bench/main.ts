@@ -86,12 +86,14 @@ interface Player {
   readonly running: Running;
   readonly throughput: Map<Mode, Throughput[]>;
   latency: Latency | null;
-  backlog: Backlog | null;
 }
 
 const thrownAway: string[] = [];
 const absent: Record<string, string> = {};
+const about: Record<string, string> = {};
+let homes = 0;
 const players: Player[] = [];
+const backlogs = new Map<string, Backlog[]>();
 const closing: (() => Promise<void>)[] = [];
 let closed: Promise<void> | null = null;
 
@@ -126,42 +128,49 @@ async function runAll(): Promise<void> {
   closing.push(() => slow.stop());
   const bench: Bench = { bulk, samples, slow, dkim: makeDkimKey(dir) };
 
-  for (const contestant of [relay, postfix, haraka]) {
-    if (
-      options.only !== undefined &&
-      !options.only.split(',').some((part) => contestant.name.toLowerCase().includes(part.toLowerCase()))
-    )
-      continue;
+  const wanted = [relay, postfix, haraka].filter(
+    ({ name }) =>
+      options.only === undefined ||
+      options.only.split(',').some((part) => name.toLowerCase().includes(part.toLowerCase())),
+  );
+  for (const contestant of wanted) {
     const reason = contestant.absent();
-    if (reason !== null) {
-      absent[contestant.name] = reason;
-      continue;
-    }
-    const home = makeFolder(dir, `home-${players.length}`);
+    if (reason !== null) absent[contestant.name] = reason;
+  }
+  const taking = wanted.filter(({ name }) => absent[name] === undefined);
+
+  /** Starts `contestant` in a folder of its own. */
+  const begin = async (contestant: Contestant): Promise<Player | null> => {
+    const home = makeFolder(dir, `home-${homes++}`);
     const place = { dir: home, dkim: bench.dkim, bulkPort: bulk.port, samplePort: samples.port, slowPort: slow.port };
     const running = await attempt(`start ${contestant.name}`, () => contestant.start(place));
-    if (running === null) continue;
+    if (running === null) return null;
+    about[contestant.name] = running.about;
     let stopped: Promise<void> | null = null;
-    const stopOnce = (): Promise<void> => (stopped ??= running.stop());
-    closing.push(stopOnce);
-    players.push({
-      contestant,
-      running: { ...running, stop: stopOnce },
-      throughput: new Map(),
-      latency: null,
-      backlog: null,
-    });
-  }
+    const stop = (): Promise<void> => (stopped ??= running.stop());
+    closing.push(stop);
+    return { contestant, running: { ...running, stop }, throughput: new Map(), latency: null };
+  };
 
   if (settings.backlog > 0) {
-    for (const player of players) {
-      player.backlog = await attempt(`${player.contestant.name}, ${settings.backlog} waiting`, () =>
-        measureBacklog(bench, player.running, settings.backlog, RESETS),
-      );
-      // What is left of the backlog would be in the way of the next one.
-      await player.running.stop();
+    for (let round = 0; round < settings.rounds; round++) {
+      for (const [index] of taking.entries()) {
+        const contestant = taking[(index + round) % taking.length];
+        const player = contestant === undefined ? null : await begin(contestant);
+        if (contestant === undefined || player === null) continue;
+        const figures = await attempt(`${contestant.name}, ${settings.backlog} waiting, round ${round + 1}`, () =>
+          measureBacklog(bench, player.running, settings.backlog, RESETS),
+        );
+        if (figures !== null) backlogs.set(contestant.name, [...(backlogs.get(contestant.name) ?? []), figures]);
+        // What is left of the backlog would be in the way of the next run.
+        await player.running.stop();
+      }
     }
     return;
+  }
+  for (const contestant of taking) {
+    const player = await begin(contestant);
+    if (player !== null) players.push(player);
   }
   for (const mode of MODES) await runMode(bench, mode);
   for (const player of players) {
@@ -210,13 +219,11 @@ function report(): Report {
     loadBefore,
     fsyncMsBefore: fsyncBefore,
     settings,
-    about: Object.fromEntries(players.map((player) => [player.contestant.name, player.running.about])),
+    about,
     absent,
     throughput,
     latency,
-    backlog: players.flatMap(({ contestant, backlog }) =>
-      backlog === null ? [] : [{ contestant: contestant.name, figures: backlog }],
-    ),
+    backlog: [...backlogs].map(([contestant, rounds]) => ({ contestant, rounds })),
     thrownAway,
   };
 }

@@ -31,10 +31,14 @@ async function start(place: Place): Promise<Running> {
   const config = join(place.dir, 'relay.yaml');
   writeFileSync(config, stringify(settings(place, port, await freePort())));
   const errors = openSync(join(place.dir, 'stderr'), 'w');
-  const child = spawn(process.execPath, ['--max-semi-space-size=4', join(SOURCES, 'bin.mjs'), 'serve', '--config', config], {
-    cwd: place.dir,
-    stdio: ['ignore', 'ignore', errors],
-  });
+  const child = spawn(
+    process.execPath,
+    ['--max-semi-space-size=4', join(SOURCES, 'bin.mjs'), 'serve', '--config', config],
+    {
+      cwd: place.dir,
+      stdio: ['ignore', 'ignore', errors],
+    },
+  );
   closeSync(errors);
   try {
     await untilGreeted(port, () => child.exitCode === null && child.signalCode === null);

@@ -46,7 +46,7 @@ describe('explain', () => {
     expect(code).toBe(0);
     for (const line of [
       '  replaces  older undelivered mail of the same credential to the same recipient with the tag otp',
-      '  throttle  at most 5 with this tag to a recipient in 1 h',
+      '  throttle  at most 5 with the tag otp to a recipient in 1 h',
       '  suppress  no: sent to suppressed recipients too',
       '  delayed   message.delayed when it has not gone after 30 s',
       '  returns   to an address of its own at bounces.example.com',
@@ -59,7 +59,7 @@ describe('explain', () => {
     expect((await run(argv)).json).toMatchObject([
       {
         collapse: 'tag',
-        throttle: { count: 5, per_ms: 3_600_000 },
+        throttles: [{ scope: 'tag:otp', per: 'recipient', count: 5, per_ms: 3_600_000 }],
         suppression: 'bypass',
         return_path: 'bounces.example.com',
         recipients: [{ via: ['ses', 'direct'], route: 'ses', left_out: ['plain'] }],

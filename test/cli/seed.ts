@@ -29,7 +29,7 @@ export interface SeedMessage extends Partial<Omit<MessageRecord, 'id'>> {
   readonly recipient?: string;
   readonly route?: string;
   readonly content?: Uint8Array;
-  readonly asks?: Partial<Pick<NewMessage, 'collapseScope' | 'suppression' | 'throttle' | 'delayedAfterMs'>>;
+  readonly asks?: Partial<Pick<NewMessage, 'collapseScope' | 'suppression' | 'throttles' | 'delayedAfterMs'>>;
 }
 
 const LEASE_MS = 60_000;
@@ -90,7 +90,7 @@ export async function seed(folder: string): Promise<Seed> {
         leaseMs: null,
         collapseScope: null,
         suppression: 'apply',
-        throttle: null,
+        throttles: [],
         delayedAfterMs: null,
         wantsReports: false,
         paysReport: null,
@@ -142,6 +142,7 @@ function recordOf(id: MessageId, now: number): MessageRecord {
     eightBit: false,
     signatures: ['lp1._domainkey.example.com (rsa-sha256)'],
     warnings: [],
+    links: null,
     client: { address: '10.0.0.3', helo: 'app', tls: 'TLSv1.3' },
   };
 }

@@ -328,11 +328,13 @@ describe('trace', () => {
     test('says why a throttled mail was not sent', async () => {
       const folder = tempFolder();
       const { accept } = await seed(folder);
-      const asks = { throttle: { scope: 'password-reset', count: 1, perMs: 3_600_000 } };
+      const asks = {
+        throttles: [{ scope: 'tag:password-reset', per: 'recipient' as const, count: 1, perMs: 3_600_000 }],
+      };
       await accept({ asks });
       const { id } = await accept({ asks });
       const first = firstLine(await trace(folder, [id]));
-      expect(first).toContain('too many messages to this recipient: the recipient has had 1 messages in 3600 s');
+      expect(first).toContain('over a flood guard: ');
       expect(first).toContain('tags.password-reset.throttle');
     });
 

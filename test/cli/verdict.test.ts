@@ -68,6 +68,7 @@ function verdict(one: Partial<DeliveryView>, over: Partial<VerdictInput> = {}): 
     eightBit: false,
     signatures: [],
     warnings: [],
+    links: null,
     client: { address: '127.0.0.1', helo: 'app', tls: null },
     contentKept: true,
     deliveries: [],
@@ -115,7 +116,7 @@ describe('the verdict', () => {
     ['expired', 'Expired for ann@example.net on 2026-01-05 10:00:00Z: not delivered in the 15 min it had'],
     ['superseded', 'a newer message took its place'],
     ['suppressed', 'the address is suppressed'],
-    ['throttled', 'too many messages'],
+    ['throttled', 'over a flood guard'],
     ['canceled', 'Canceled'],
     ['quarantined', `queue retry ${DELIVERY} --data ./d`],
   ] as const)('on a mail that is %s says so', (state, words) => {

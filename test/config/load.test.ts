@@ -19,6 +19,7 @@ test('one route and one rule make a config with every default', () => {
     hostname: hostname().toLowerCase(),
     dataDir: path.join(folder.path, 'data'),
     store: { kind: 'sqlite' },
+    contentKeys: [],
     retention: { contentMs: 0, sandboxMs: 7 * 86_400_000, eventsMs: 30 * 86_400_000 },
     smtp: {
       listeners: [{ host: '127.0.0.1', port: 2525, tls: 'starttls' }],
@@ -34,7 +35,7 @@ test('one route and one rule make a config with every default', () => {
     senders: [],
     unknownSenders: 'reject',
     tags: new Map(
-      ['password-reset', 'admin-reset', 'compromised-account'].map((name) => [
+      ['password-reset', 'admin-reset', 'compromised-account', 'otp', 'magic-link'].map((name) => [
         name,
         testTag({ name, priority: 'critical' }),
       ]),
@@ -95,7 +96,7 @@ retention: { content: 1h, sandbox: 1d, events: 90d }
 smtp: { listeners: [{ host: "::1", port: 0, tls: none }], trusted_networks: [192.0.2.7], max_message_size: 64KB, max_recipients: 5, max_connections: 6, max_connections_per_ip: 7 }
 http: { port: 0, tokens: [{ name: ops, hash: "sha256:${'AB'.repeat(32)}", scopes: [read, send] }] }
 credentials:
-  - { username: app, password: "scrypt:1024:8:1:c2FsdHNhbHQ=:MDEyMzQ1Njc4OWFiY2RlZg==", from: ["Ann@Example.com", "*@*.Example.com", "*"], networks: [10.0.0.0/8], tag: otp, headers: { allow: [tag, X-Leadpush-TTL] } }
+  - { username: app, password: "scrypt:1024:8:1:c2FsdHNhbHQ=:MDEyMzQ1Njc4OWFiY2RlZg==", from: ["Ann@Example.com", "*@*.Example.com", "*"], networks: [10.0.0.0/8], tag: otp, headers: { allow: [tag, X-Leadpush-TTL], aliases: [ses, postal] }, rate: 200/1m }
 senders: [{ domain: Bücher.example, dkim: [{ selector: LP1, key: k.pem }], return_path: Rück.Bücher.example }]
 unknown_senders: unsigned
 tags: { otp: { ttl: 500s }, password-reset: { priority: bulk, ttl: 15m }, news: { priority: bulk, delayed_after: 30s, collapse: none, throttle: { per_recipient: 5/1d }, suppression: bypass } }
@@ -157,15 +158,14 @@ log: { level: debug, format: pretty, file: log/relay.log }
       from: ['ann@example.com', '*@*.example.com', '*'],
       networks: ['10.0.0.0/8'],
       tag: 'otp',
-      headers: { allow: new Set(['tag', 'ttl']) },
+      headers: { allow: new Set(['tag', 'ttl']), aliases: new Set(['ses', 'postal']) },
+      rate: { count: 200, perMs: 60_000 },
     },
   ]);
   expect([...config.tags.values()]).toEqual([
+    testTag({ name: 'otp', priority: 'critical', ttlMs: 500_000 }),
     testTag({ name: 'password-reset', priority: 'bulk', ttlMs: 900_000 }),
-    testTag({ name: 'admin-reset', priority: 'critical' }),
-    testTag({ name: 'compromised-account', priority: 'critical' }),
-    testTag({ name: 'otp', priority: 'normal', ttlMs: 500_000 }),
-    {
+    testTag({
       name: 'news',
       priority: 'bulk',
       ttlMs: null,
@@ -173,7 +173,10 @@ log: { level: debug, format: pretty, file: log/relay.log }
       collapse: 'none',
       throttle: { perRecipient: { count: 5, perMs: 86_400_000 } },
       suppression: 'bypass',
-    },
+    }),
+    testTag({ name: 'admin-reset', priority: 'critical' }),
+    testTag({ name: 'compromised-account', priority: 'critical' }),
+    testTag({ name: 'magic-link', priority: 'critical' }),
   ]);
   expect(config.routes.get('a')).toMatchObject({
     port: 2525,

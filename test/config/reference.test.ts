@@ -61,6 +61,7 @@ function configWith(at: string, value: unknown, routeType: string): string {
     ses: SANDBOX,
     postmark: SANDBOX,
   });
+  if (at.startsWith('tags.*.from.')) set(['tags', 'otp', 'from'], { address: 'security@example.com' });
   if (at === 'rules[].reject') set(['rules'], [{ name: 'default' }]);
   const steps = at
     .replaceAll('[]', '.0')
@@ -80,7 +81,7 @@ test.each(rows().filter(({ example }) => !example.includes('...') && !example.in
     const folder = createConfigFolder();
     folder.write('secrets/ses-password', 'pw');
     const file = folder.write('relay.yaml', configWith(at, parse(example), routeType));
-    configOf(loadConfig(file, { SES_USER: 'me' }));
+    configOf(loadConfig(file, { SES_USER: 'me', LEADPUSH_CONTENT_KEY: Buffer.alloc(32, 1).toString('base64') }));
   },
 );
 
@@ -99,6 +100,12 @@ test('the table has a row for every key of the contract that is available', () =
     'routes.*.connect_timeout',
     'routes.*.connections_per_domain',
     'tags.*.throttle.per_recipient',
+    'tags.*.match[].subject.pattern',
+    'tags.*.from.keep_reply_to',
+    'tags.*.links.hosts',
+    'credentials[].rate',
+    'credentials[].headers.aliases',
+    'content_key',
     'senders[].return_path',
     'bounces.listeners[].port',
     'rules[].when.priority',

@@ -36,8 +36,10 @@ test('the sandbox config loads without a warning and lets nothing leave the mach
   ]);
   expect([...config.tags.values()].map(({ name, priority, ttlMs }) => [name, priority, ttlMs])).toEqual([
     ['password-reset', 'critical', 900_000],
-    ['admin-reset', 'critical', 900_000],
-    ['compromised-account', 'critical', 900_000],
+    ['admin-reset', 'critical', 3_600_000],
+    ['compromised-account', 'critical', 3_600_000],
+    ['otp', 'critical', 600_000],
+    ['magic-link', 'critical', 900_000],
   ]);
 });
 

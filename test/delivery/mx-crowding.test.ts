@@ -33,7 +33,7 @@ test('hosts of many names on one address share one limit', async () => {
   expect(hop?.connections()).toBe(1);
   await clock.advance(30_000);
   const outcome = await second;
-  expect(outcome).toMatchObject({ kind: 'deferred', cause: 'local', stage: 'connect' });
+  expect(outcome).toMatchObject({ kind: 'deferred', cause: 'route', stage: 'connect' });
   expect(outcome.response).toContain('127.0.0.0/24');
   abort.abort();
   await first;
@@ -90,7 +90,7 @@ test('a waiter too many is deferred at once, and the text says why', async () =>
   await hop?.until(() => hop.reached('RCPT') === 1);
   held.push(deliver(to('b.example'), abort.signal), deliver(to('c.example'), abort.signal));
   const outcome = await deliver(to('d.example'));
-  expect(outcome).toMatchObject({ kind: 'deferred', cause: 'local', stage: 'connect', nextHop: null });
+  expect(outcome).toMatchObject({ kind: 'deferred', cause: 'route', stage: 'connect', nextHop: null });
   expect(outcome.response).toMatch(/mx\.d\.example.*127\.0\.0\.0\/24.*connections_per_host/);
   abort.abort();
   await Promise.all(held);
@@ -109,7 +109,7 @@ test('silent DNS of many domains holds half of the route, and cached domains go 
   await turns();
   const outcomes = await Promise.all(['slow3.example', 'slow4.example'].map((domain) => deliver(to(domain))));
   for (const outcome of outcomes) {
-    expect(outcome).toMatchObject({ kind: 'deferred', cause: 'local', stage: 'dns', nextHop: null });
+    expect(outcome).toMatchObject({ kind: 'deferred', cause: 'route', stage: 'dns', nextHop: null });
   }
   expect(outcomes[0]?.response).toMatch(/slow3\.example.*connections of the route/);
   expect((await deliver(to('cached.example'))).kind).toBe('delivered');
@@ -135,7 +135,7 @@ test('silent DNS for addresses and TLSA records holds half of the route too', as
   await turns();
   for (const domain of ['a2.example', 'b2.example']) {
     // oxlint-disable-next-line no-await-in-loop -- one after another is the point
-    expect(await deliver(to(domain))).toMatchObject({ kind: 'deferred', cause: 'local', stage: 'dns' });
+    expect(await deliver(to(domain))).toMatchObject({ kind: 'deferred', cause: 'route', stage: 'dns' });
   }
   abort.abort();
   await Promise.all(held);

@@ -119,7 +119,7 @@ test('a wait for a connection is bounded: the message is deferred, and nobody is
   const second = deliver();
   await clock.advance(30_000);
   const outcome = await second;
-  expect(outcome).toMatchObject({ kind: 'deferred', cause: 'local', stage: 'connect', nextHop: null });
+  expect(outcome).toMatchObject({ kind: 'deferred', cause: 'route', stage: 'connect', nextHop: null });
   expect(outcome.response).toMatch(/connections to mx1\.example\.net .* were busy for as long as an attempt waits/);
   abort.abort();
   await first;

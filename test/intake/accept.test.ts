@@ -19,7 +19,7 @@ import type {
 import { silentLog } from '../../src/telemetry/log.ts';
 import { address } from '../support/address.ts';
 import { createManualClock } from '../support/clock.ts';
-import { testConfig, testMxRoute, testSender, testSmtpRoute, testTag } from '../support/config.ts';
+import { testConfig, testCredential, testMxRoute, testSender, testSmtpRoute, testTag } from '../support/config.ts';
 import { until } from '../support/relay.ts';
 
 const clock = createManualClock(Date.UTC(2026, 0, 5, 10));
@@ -113,6 +113,61 @@ describe('accepting a message', () => {
     );
     expect(text.endsWith(FULL)).toBe(true);
     expect(text).not.toMatch(/bcc|leadpush-/i);
+  });
+
+  it('takes out accepted aliases before signing, and passes on those that are not accepted', async () => {
+    const credential = testCredential({ headers: { allow: 'all', aliases: new Set(['postmark'] as const) } });
+    const given = submission(`X-PM-Tag: otp\r\nX-Mailgun-Tag: news\r\n${FULL}`);
+    const result = await intake().accept({ ...given, submitter: { ...given.submitter, credential } });
+    if (result.kind !== 'accepted') throw new Error('not accepted');
+    const text = Buffer.from((await store.history.content(result.id)) ?? []).toString('latin1');
+    expect(text).not.toContain('X-PM-Tag');
+    expect(text).toContain('X-Mailgun-Tag: news');
+  });
+
+  it('replaces From and adds Reply-To where the tag says so, and touches no other octet', async () => {
+    const from = {
+      address: address('security@example.com'),
+      name: 'Jörg',
+      mode: 'rewrite',
+      keepReplyTo: true,
+    } as const;
+    const given = { config: testConfig({ tags: new Map([['otp', testTag({ name: 'otp', from })]]) }) };
+    const { text, view } = await stored(`X-Leadpush-Tag: otp\r\n${FULL}`, given);
+    expect(view.headerFrom).toBe('security@example.com');
+    expect(text.match(/^From:.*$/gm)).toEqual(['From: =?UTF-8?B?SsO2cmc=?= <security@example.com>']);
+    expect(text).toMatch(/^Reply-To: .*app@example\.com/m);
+    const rest = FULL.split('\r\n')
+      .filter((line) => !line.startsWith('From:'))
+      .join('\r\n');
+    expect(text.endsWith(rest)).toBe(true);
+  });
+
+  it('refuses a breach of the link policy with the reason, and keeps the audit of what it takes', async () => {
+    const links = { hosts: ['accounts.example.com'], schemes: ['https'], action: 'reject' } as const;
+    const given = { config: testConfig({ tags: new Map([['otp', testTag({ name: 'otp', links })]]) }) };
+    const mail = (link: string): string => `From: app@example.com\r\nX-Leadpush-Tag: otp\r\n\r\nGo to ${link}\r\n`;
+    expect(await intake(given).accept(submission(mail('https://evil.example/secret-path')))).toMatchObject({
+      kind: 'refused',
+      code: 550,
+      enhanced: '5.7.0',
+      text: expect.not.stringContaining('secret-path'),
+    });
+    const { view } = await stored(mail('https://accounts.example.com/secret-path'), given);
+    expect(view.links).toMatchObject({ verdict: 'pass', links: [{ host: 'accounts.example.com' }] });
+    expect(JSON.stringify(view)).not.toContain('secret-path');
+  });
+
+  it('refuses an idempotency key that comes again with other content, and names the first message', async () => {
+    const mail = (body: string): string => `From: app@example.com\r\nX-Leadpush-Idempotency-Key: k\r\n\r\n${body}\r\n`;
+    const first = await intake().accept(submission(mail('one')));
+    expect(await intake().accept(submission(mail('one')))).toEqual({ ...first, kind: 'duplicate' });
+    expect(await intake().accept(submission(mail('two')))).toMatchObject({
+      kind: 'refused',
+      code: 550,
+      enhanced: '5.6.0',
+      text: expect.stringContaining('id' in first ? first.id : 'none'),
+    });
   });
 
   it('adds Message-ID and Date where they are missing', async () => {
@@ -380,7 +435,7 @@ describe('accepting a message', () => {
       paysReport: 7,
     });
     expect(result.kind).toBe('accepted');
-    expect(seen).toMatchObject([{ paysReport: 7, wantsReports: false, suppression: 'bypass', throttle: null }]);
+    expect(seen).toMatchObject([{ paysReport: 7, wantsReports: false, suppression: 'bypass', throttles: [] }]);
   });
 
   it('refuses an envelope sender outside the credential at MAIL, and keeps the refusal', async () => {
@@ -391,7 +446,8 @@ describe('accepting a message', () => {
       from: ['*@example.com'],
       networks: [],
       tag: null,
-      headers: { allow: 'all' },
+      headers: { allow: 'all', aliases: new Set<never>() },
+      rate: null,
     } as const;
     const result = intake().checkSender({ ...submitter, credential }, address('a@elsewhere.example'));
     expect(result).toMatchObject({ code: 550, enhanced: '5.7.1' });

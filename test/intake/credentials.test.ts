@@ -20,7 +20,8 @@ function credential(username: string, password: string, more: Partial<Credential
     from: [],
     networks: [],
     tag: null,
-    headers: { allow: 'all' },
+    headers: { allow: 'all', aliases: new Set() },
+    rate: null,
     ...more,
   };
 }

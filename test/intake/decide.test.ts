@@ -66,6 +66,156 @@ describe('the tag', () => {
   });
 });
 
+describe('a tag rule', () => {
+  const config = testConfig({
+    tags: new Map([
+      [
+        'password-reset',
+        testTag({
+          name: 'password-reset',
+          match: [
+            { credential: ['keycloak'], from: null, subject: { kind: 'exact', text: 'Reset password' } },
+            { credential: null, from: ['*@auth.example.com'], subject: { kind: 'contains', text: 'zurücksetzen' } },
+          ],
+        }),
+      ],
+      ['notice', testTag({ name: 'notice', match: [{ credential: ['keycloak'], from: null, subject: null }] })],
+    ]),
+    senders: [testSender(), testSender({ domain: 'auth.example.com' })],
+  });
+  const keycloak = testCredential({ username: 'keycloak', tag: 'other' });
+  const tagOf = (header: string, credential: CredentialConfig | null = keycloak): unknown => {
+    const result = decided({ config, credential, header });
+    return result.kind === 'decided' ? [result.tag, result.tagSource] : result.refusal.text;
+  };
+
+  it('counts when all of an entry holds', () => {
+    expect(tagOf(`${FROM}\r\nSubject: Reset password`)).toEqual(['password-reset', 'rule']);
+    expect(tagOf(`${FROM}\r\nSubject: Reset password`, testCredential())).toEqual([null, 'none']);
+  });
+
+  it('compares the decoded subject, white space evened out, whatever its letter case', () => {
+    expect(tagOf(`${FROM}\r\nSubject: =?utf-8?B?UmVzZXQgcGFzc3dvcmQ=?=`)).toEqual(['password-reset', 'rule']);
+    expect(tagOf(`${FROM}\r\nSubject: RESET\r\n   password `)).toEqual(['password-reset', 'rule']);
+    const umlaut = 'Subject: =?iso-8859-1?Q?Passwort_zur=FCcksetzen?=';
+    expect(tagOf(`From: a@auth.example.com\r\n${umlaut}`, null)).toEqual(['password-reset', 'rule']);
+  });
+
+  it('gives way to a header, and goes before the credential’s default', () => {
+    expect(tagOf(`${FROM}\r\nSubject: Reset password\r\nX-Leadpush-Tag: otp`)).toEqual(['otp', 'header']);
+    expect(tagOf(`${FROM}\r\nSubject: Welcome`)).toEqual(['notice', 'rule']);
+  });
+
+  it('of the first tag in the config counts, and the others are told', () => {
+    const result = decided({ config, credential: keycloak, header: `${FROM}\r\nSubject: Reset password` });
+    expect(result).toMatchObject({
+      tag: 'password-reset',
+      tagRules: [{ rule: 'tags.password-reset.match[0]' }, { rule: 'tags.notice.match[0]' }],
+    });
+  });
+
+  it('gives way to an accepted alias', () => {
+    const credential = testCredential({
+      username: 'keycloak',
+      headers: { allow: 'all', aliases: new Set(['postmark'] as const) },
+    });
+    expect(tagOf(`${FROM}\r\nSubject: Reset password\r\nX-PM-Tag: Otp`, credential)).toEqual(['otp', 'alias']);
+  });
+
+  it('does not match a subject of endless length', () => {
+    expect(tagOf(`${FROM}\r\nSubject: Reset password${' x'.repeat(3000)}`)).toEqual(['notice', 'rule']);
+  });
+});
+
+describe('the sender of a tag', () => {
+  const withFrom = (mode: 'require' | 'rewrite', keepReplyTo = false): Config =>
+    testConfig({
+      tags: new Map([
+        [
+          'otp',
+          testTag({
+            name: 'otp',
+            from: { address: address('security@example.com'), name: 'Example', mode, keepReplyTo },
+          }),
+        ],
+      ]),
+    });
+  const otp = 'X-Leadpush-Tag: otp';
+
+  it('is required: another From is refused, by name', () => {
+    expect(decided({ config: withFrom('require'), header: `${FROM}\r\n${otp}` })).toMatchObject({
+      kind: 'refused',
+      refusal: { code: 550, enhanced: '5.7.1', text: expect.stringContaining('From must be <security@example.com>') },
+    });
+    const header = `From: Whoever <Security@Example.com>\r\n${otp}`;
+    expect(decided({ config: withFrom('require'), header })).toMatchObject({ kind: 'decided', newFrom: null });
+  });
+
+  it('is put in the place of another one, which may become Reply-To', () => {
+    const header = `From: App <app@elsewhere.example>\r\n${otp}`;
+    expect(decided({ config: withFrom('rewrite'), header })).toMatchObject({
+      headerFrom: 'security@example.com',
+      newFrom: { address: 'security@example.com', name: 'Example' },
+      replyTo: null,
+      warnings: ['From <app@elsewhere.example> was replaced by <security@example.com> (tags.otp.from)'],
+    });
+    expect(decided({ config: withFrom('rewrite', true), header })).toMatchObject({
+      replyTo: { address: 'app@elsewhere.example', name: 'App' },
+    });
+  });
+
+  it('is given to no credential that may not use it', () => {
+    const credential = testCredential({ from: ['news@example.com'] });
+    const header = `From: news@example.com\r\n${otp}`;
+    expect(decided({ config: withFrom('rewrite'), header, credential, mailFrom: 'news@example.com' })).toMatchObject({
+      kind: 'refused',
+      refusal: { text: 'From address <security@example.com> is not allowed for this credential' },
+    });
+  });
+});
+
+describe('other fields that name a sender', () => {
+  const credential = testCredential({ from: ['no-reply@example.com'] });
+  it.each([
+    ['Sender: ceo@example.com', 'Sender address <ceo@example.com> is not allowed'],
+    ['Resent-From: ceo@example.com', 'Resent-From address <ceo@example.com> is not allowed'],
+    ['Sender: a@example.com, b@example.com', 'several addresses in the Sender header field'],
+  ])('are held to the rules of From: %s', (line, text) => {
+    const result = decided({ credential, header: `${FROM}\r\n${line}` });
+    expect(result.kind === 'refused' && result.refusal.text).toContain(text);
+  });
+
+  it('leave Reply-To to the app', () => {
+    expect(decided({ credential, header: `${FROM}\r\nReply-To: help@elsewhere.example` })).toMatchObject({
+      kind: 'decided',
+    });
+  });
+
+  it.each([
+    ['xn--xample-9ua.com', 'looks like example.com'],
+    ['xn--pple-43d.com', 'letters that pass for others'],
+  ])('and From domains that look like others are refused even where unknown senders may: %s', (domain, text) => {
+    const config = testConfig({ unknownSenders: 'unsigned' });
+    const result = decided({ config, header: `From: a@${domain}` });
+    expect(result.kind === 'refused' && result.refusal.text).toContain(text);
+  });
+});
+
+describe('the flood guards', () => {
+  it('are those of the tag for each recipient, and of the credential for all of its mail', () => {
+    const config = testConfig({
+      tags: new Map([['otp', testTag({ name: 'otp', throttle: { perRecipient: { count: 5, perMs: 3_600_000 } } })]]),
+    });
+    const credential = testCredential({ rate: { count: 200, perMs: 60_000 } });
+    expect(decided({ config, credential, header: `${FROM}\r\nX-Leadpush-Tag: otp` })).toMatchObject({
+      throttles: [
+        { scope: 'tag:otp', per: 'recipient', count: 5, perMs: 3_600_000 },
+        { scope: 'credential:app', per: 'scope', count: 200, perMs: 60_000 },
+      ],
+    });
+  });
+});
+
 describe('the lane', () => {
   it('is that of the tag', () => {
     expect(decided({ header: `${FROM}\r\nX-Leadpush-Tag: newsletter` })).toMatchObject({ priority: 'bulk' });
@@ -222,13 +372,13 @@ describe('guards and moments', () => {
   it('come from the tag', () => {
     expect(decided({ config, header })).toMatchObject({
       suppression: 'bypass',
-      throttle: { scope: 'otp', count: 5, perMs: 3_600_000 },
+      throttles: [{ scope: 'tag:otp', per: 'recipient', count: 5, perMs: 3_600_000 }],
       delayedAfterMs: 30_000,
     });
   });
 
   it('are none for mail without a tag, to which the suppression list applies', () => {
-    expect(decided({ config })).toMatchObject({ suppression: 'apply', throttle: null, delayedAfterMs: null });
+    expect(decided({ config })).toMatchObject({ suppression: 'apply', throttles: [], delayedAfterMs: null });
   });
 
   it('give a return path at the domain of the sender, but not to mail with the null sender', () => {
@@ -257,7 +407,7 @@ describe('the relay’s own report', () => {
     expect(decided({ config, ...own })).toMatchObject({
       kind: 'decided',
       suppression: 'bypass',
-      throttle: null,
+      throttles: [],
       wantsReports: false,
       returnPathDomain: null,
     });

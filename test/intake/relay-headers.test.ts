@@ -33,6 +33,7 @@ describe('relay headers', () => {
     ].join('\r\n');
     expect(read(header)).toEqual({
       kind: 'wishes',
+      aliasTag: null,
       wishes: {
         tag: 'otp',
         flow: null,
@@ -81,12 +82,12 @@ describe('relay headers', () => {
   });
 
   it('are refused when the credential may not use them', () => {
-    const credential = testCredential({ headers: { allow: new Set(['tag']) } });
+    const credential = testCredential({ headers: { allow: new Set(['tag']), aliases: new Set() } });
     expect(read('X-Leadpush-TTL: 15m', credential)).toMatchObject({ kind: 'refused', enhanced: '5.7.1' });
   });
 
   it('pass when the credential may use them', () => {
-    const credential = testCredential({ headers: { allow: new Set(['tag']) } });
+    const credential = testCredential({ headers: { allow: new Set(['tag']), aliases: new Set() } });
     expect(read('X-Leadpush-Tag: otp', credential).kind).toBe('wishes');
   });
 

@@ -52,6 +52,8 @@ function compose(
       record: {
         id: id ?? failTest(),
         tag: null,
+        priority: 'normal',
+        deadlineSource: 'give-up',
         dsn: { ret: null, envid: null },
         acceptedAt: 1_767_607_200_000,
         deadline: 1_767_610_800_000,
@@ -134,6 +136,14 @@ describe('a report of failure', () => {
       expect(text).toContain('Message-ID: <m1@app.example.com>');
     },
   );
+
+  test.each([
+    ['critical mail', { tag: 'otp', priority: 'critical' }],
+    ['mail that is worth something for a time only', { tag: 'receipt', deadlineSource: 'header' }],
+  ] as const)('of %s never holds subject or body either', (_what, record) => {
+    const text = compose({ record: { ...record, dsn: { ret: 'FULL', envid: null } } });
+    expect(text).not.toMatch(/734912|topsecret|secret-campaign|Thread-Topic/);
+  });
 
   test('of expired mail has the status of that, and the last answer beside it', () => {
     const attempt = { ...ATTEMPT, code: 451, enhanced: '4.7.1', response: 'later' };

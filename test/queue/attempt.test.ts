@@ -53,6 +53,7 @@ beforeEach(() => {
     deadlineSource: 'header',
     destination: '',
     attempts: 0,
+    rounds: 0,
     crashes: 0,
     acceptedAt: 999_000,
     dueAt: 999_900,
@@ -256,10 +257,21 @@ describe('fail-over', () => {
     expect(recorded[0]?.settlement).toMatchObject({ state: 'deferred', route: 'a', dueAt: clock.now() + 5000 });
   });
 
-  it('takes one step of the ladder for a round over several routes', async () => {
-    lease = { ...lease, attempts: 2 };
-    const end = await run({ a: always(REFUSED_CONNECTION), b: always(REFUSED_CONNECTION) });
+  it('takes one step of the ladder for a round, however many routes were tried in it and before', async () => {
+    lease = { ...lease, attempts: 5, rounds: 1 };
+    const end = await run({ a: always(REFUSED_CONNECTION) });
     expect(end?.dueAt).toBe(clock.now() + 15_000);
+    expect(recorded[0]?.settlement).toMatchObject({ rounds: 2 });
+  });
+
+  it('takes no step of the ladder for a wait in line', async () => {
+    const a = createFakeTransport();
+    const done = run({ a, b: never });
+    lanes.get('b')?.take(passengerOf(lease));
+    await clock.advance(0);
+    a.calls[0]?.answer(REFUSED_CONNECTION);
+    await done;
+    expect(recorded[0]?.settlement).not.toHaveProperty('rounds');
   });
 
   it('never uses a route that is not the rule’s', async () => {

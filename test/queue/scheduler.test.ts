@@ -99,6 +99,7 @@ describe('the scheduler', () => {
         eightBit: false,
         signatures: [],
         warnings: [],
+        links: null,
         client: { address: '127.0.0.1', helo: 'app', tls: null },
       },
       deliveries: [
@@ -119,7 +120,7 @@ describe('the scheduler', () => {
       leaseMs: null,
       collapseScope: over.collapseScope ?? null,
       suppression: 'apply',
-      throttle: null,
+      throttles: [],
       delayedAfterMs,
       wantsReports: false,
       paysReport: null,
@@ -535,16 +536,27 @@ describe('the scheduler', () => {
       }
     });
 
-    it('says that a route is up when a reload replaces one that was down', async () => {
+    it('probes a route that was down when a reload changed it, before mail goes there', async () => {
       await begin(both());
       await breakHop();
-      await untilEvent('route.down');
+      const changed = createFakeTransport();
       scheduler.setLanes(
         new Map([
-          ['hop', target(createFakeTransport())],
+          ['hop', target(changed)],
           ['other', target(other)],
         ]),
       );
+      await until(() => changed.probes.length === 1, 'a probe', 5000);
+      expect(changed.calls).toHaveLength(0);
+      changed.probes[0]?.answer(DELIVERED);
+      await untilEvent('route.up');
+    });
+
+    it('says that a route is no longer down when a reload takes it away', async () => {
+      await begin(both());
+      await breakHop();
+      await untilEvent('route.down');
+      scheduler.setLanes(new Map([['other', target(other)]]));
       await untilEvent('route.up');
     });
 

@@ -286,11 +286,24 @@ export function describeInTime(
         [1, 'ses', 'deferred'],
         [2, 'postmark', 'delivered'],
       ]);
+      expect((await b.store.history.message(id))?.deliveries[0]?.route).toBe('postmark');
       expect((await lastEvent(b, id))?.data).toMatchObject({
         delivery: { id: delivery, attempts: 2 },
         attempt: { number: 2, route: 'postmark' },
         failed_over: [{ number: 1, route: 'ses', cause: 'connect' }],
       });
+    });
+
+    test('counts the steps of the ladder that a settlement tells, and no other', async () => {
+      const b = await bench();
+      await b.accept();
+      const first = await b.claimOne();
+      const again = { state: 'deferred', dueAt: START_MS, route: 'ses', byDestination: false } as const;
+      await b.store.queue.settle(first, [b.tryOf(first, REFUSED)], { ...again, rounds: 1 }, START_MS);
+      const second = await b.claimOne();
+      expect([first.rounds, second.rounds]).toEqual([0, 1]);
+      await b.store.queue.settle(second, [b.tryOf(second, REFUSED)], again, START_MS);
+      expect((await b.claimOne()).rounds).toBe(1);
     });
 
     test('tells of a route that went down and came up', async () => {
@@ -547,21 +560,72 @@ export function describeInTime(
     });
   });
 
+  describe(`${name}: several throttles`, () => {
+    const each = { scope: 'tag:reset', per: 'recipient', count: 2, perMs: 1000 } as const;
+    const all = { scope: 'credential:app', per: 'scope', count: 3, perMs: 5000 } as const;
+
+    test('hold a delivery back when one of them is reached, which the reason names, and count it in none then', async () => {
+      const b = await bench();
+      const send = async (
+        recipient: string,
+        throttles: MessageWishes['throttles'] = [each, all],
+      ): Promise<string | undefined> => stateOf(b, (await b.accept({ recipients: [recipient], throttles })).id);
+      expect(await send('ann@example.net')).toBe('queued');
+      expect(await send('ann@example.net')).toBe('queued');
+      expect(await send('ann@example.net')).toBe('throttled');
+      expect(await send('bob@example.net')).toBe('queued');
+      expect(await send('bob@example.net')).toBe('throttled');
+      const reasons = (await b.store.history.events({ types: ['message.throttled'], limit: 9 })).map(
+        ({ data }) => data.reason,
+      );
+      expect(reasons).toEqual([
+        expect.stringMatching(/the recipient .* 2 messages of tag:reset in 1 s/),
+        expect.stringMatching(/all recipients together .* 3 messages of credential:app in 5 s/),
+      ]);
+      // Bob has had one of his two: the held one did not count.
+      expect(await send('bob@example.net', [each])).toBe('queued');
+      await b.clock.advance(1000);
+      expect(await send('ann@example.net', [each])).toBe('queued');
+      expect(await send('ann@example.net')).toBe('throttled');
+    });
+
+    test('count each recipient of a message over all recipients', async () => {
+      const b = await bench();
+      const recipients = ['a@example.net', 'b@example.net', 'c@example.net', 'd@example.net'];
+      const { id } = await b.accept({ recipients, throttles: [all] });
+      const view = await b.store.history.message(id);
+      expect(view?.deliveries.map(({ state }) => state)).toEqual(['queued', 'queued', 'queued', 'throttled']);
+    });
+
+    test('of one scope with two spans share what they count', async () => {
+      const b = await bench();
+      const long = { ...each, count: 3, perMs: 60_000 };
+      const send = async (): Promise<string | undefined> =>
+        stateOf(b, (await b.accept({ throttles: [each, long] })).id);
+      expect([await send(), await send(), await send()]).toEqual(['queued', 'queued', 'throttled']);
+      await b.clock.advance(1000);
+      expect([await send(), await send()]).toEqual(['queued', 'throttled']);
+      await b.store.upkeep.dropHistory(0, 100);
+      await b.clock.advance(1000);
+      expect(await send()).toBe('throttled');
+    });
+  });
+
   describe(`${name}: throttle`, () => {
-    const throttle = { scope: 'password-reset', count: 2, perMs: 1000 };
+    const throttle = { scope: 'tag:password-reset', per: 'recipient', count: 2, perMs: 1000 } as const;
 
     test('lets through as many as it allows in its time, to each recipient and in each scope', async () => {
       const b = await bench();
       const states: (string | undefined)[] = [];
       const send = async (wishes: MessageWishes = {}): Promise<void> => {
-        states.push(await stateOf(b, (await b.accept({ throttle, ...wishes })).id));
+        states.push(await stateOf(b, (await b.accept({ throttles: [throttle], ...wishes })).id));
       };
       await send();
       await b.clock.advance(500);
       await send({ recipients: ['ANN@example.net'] });
       await send();
       await send({ recipients: ['bob@example.net'] });
-      await send({ throttle: { ...throttle, scope: 'other' } });
+      await send({ throttles: [{ ...throttle, scope: 'other' }] });
       await b.clock.advance(500);
       await send();
       await send();
@@ -570,14 +634,14 @@ export function describeInTime(
 
     test('tells why, gives no lease, and replaces nothing', async () => {
       const b = await bench();
-      const wishes = { throttle: { ...throttle, count: 1 }, collapseScope: 'reset' };
+      const wishes = { throttles: [{ ...throttle, count: 1 }], collapseScope: 'reset' };
       const first = await b.accept(wishes);
       const second = newMessage(b.ids, START_MS, { ...wishes, leaseMs: 1000 });
       expect(await b.store.intake.accept(second)).toEqual({ kind: 'accepted', lease: null, interrupt: [] });
       expect(await stateOf(b, first.id)).toBe('queued');
       expect((await lastEvent(b, second.record.id))?.data).toMatchObject({
         delivery: { state: 'throttled' },
-        reason: 'the recipient has had 1 messages in 1 s, as many as the throttle allows',
+        reason: 'the recipient has had 1 messages of tag:password-reset in 1 s, as many as the throttle allows',
       });
       expect(await b.store.history.message(second.record.id)).toMatchObject({ contentKept: false });
     });
@@ -585,9 +649,9 @@ export function describeInTime(
     test('does not count what was suppressed', async () => {
       const b = await bench();
       await b.store.suppressions.put(entry({ expiresAt: START_MS + 1 }));
-      for (let i = 0; i < 3; i++) await b.accept({ throttle });
+      for (let i = 0; i < 3; i++) await b.accept({ throttles: [throttle] });
       await b.clock.advance(1);
-      expect(await stateOf(b, (await b.accept({ throttle })).id)).toBe('queued');
+      expect(await stateOf(b, (await b.accept({ throttles: [throttle] })).id)).toBe('queued');
     });
   });
 
@@ -712,7 +776,11 @@ export function describeInTime(
       const b = await bench();
       await b.store.suppressions.put(entry());
       await b.accept({ wantsReports: true });
-      await b.accept({ wantsReports: true, suppression: 'bypass', throttle: { scope: 's', count: 0, perMs: 9 } });
+      await b.accept({
+        wantsReports: true,
+        suppression: 'bypass',
+        throttles: [{ scope: 's', per: 'recipient', count: 0, perMs: 9 }],
+      });
       expect(await owed(b)).toEqual([]);
     });
 

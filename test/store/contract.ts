@@ -137,6 +137,31 @@ export function describeStore(
       expect(await eventTypes()).toEqual(['message.accepted']);
     });
 
+    test('answers a repeated idempotency key that is used for something else as a conflict, and writes nothing', async () => {
+      const { accept, store, clock, ids } = await bench();
+      const first = await accept({ idempotencyKey: 'k', digest: 'one' });
+      const other = newMessage(ids, clock.now(), { idempotencyKey: 'k', digest: 'two' });
+      expect(await store.intake.accept(other)).toEqual({ kind: 'conflict', messageId: first.id });
+      expect(await store.history.message(other.record.id)).toBeNull();
+      const same = newMessage(ids, clock.now(), { idempotencyKey: 'k', digest: 'one' });
+      expect(await store.intake.accept(same)).toEqual({ kind: 'duplicate', messageId: first.id });
+    });
+
+    test('keeps what was found of the links', async () => {
+      const { accept, store } = await bench();
+      const links = {
+        verdict: 'warn',
+        links: [
+          { scheme: 'https', host: 'a.example', shown: null, kind: 'text', count: 2, verdict: 'warn', codes: ['x'] },
+        ],
+        omitted: { links: 0, findings: 0 },
+        findings: [{ code: 'x', severity: 'warning', part: 'html', host: null, count: 1, text: 'It is so.' }],
+      } as const;
+      const { id } = await accept({ record: { links } });
+      expect((await store.history.message(id))?.links).toEqual(links);
+      expect((await store.history.message((await accept()).id))?.links).toBeNull();
+    });
+
     test('lets exactly one of two concurrent messages with one idempotency key win', async () => {
       const { store, ids, clock } = await bench();
       const messages = Array.from({ length: 5 }, () => newMessage(ids, clock.now(), { idempotencyKey: 'k' }));
@@ -154,7 +179,10 @@ export function describeStore(
       await accept({ idempotencyKey: 'k' });
       const other = newMessage(ids, clock.now());
       expect(
-        await store.intake.accept({ ...other, idempotency: { scope: '', key: 'k', expiresAt: clock.now() + 1 } }),
+        await store.intake.accept({
+          ...other,
+          idempotency: { scope: '', key: 'k', expiresAt: clock.now() + 1, digest: 'digest' },
+        }),
       ).toEqual({ kind: 'accepted', lease: null, interrupt: [] });
 
       await clock.advance(86_400_000);
@@ -275,6 +303,7 @@ export function describeStore(
         deadlineSource: 'tag',
         destination: '',
         attempts: 0,
+        rounds: 0,
         crashes: 0,
         acceptedAt: START_MS,
         dueAt: START_MS,

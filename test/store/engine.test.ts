@@ -14,6 +14,7 @@ import { createWriter } from '../../src/store/sqlite/writer.ts';
 import { createManualClock } from '../support/clock.ts';
 import { DELIVERED, LEASE_MS, START_MS, tempFolder } from './fixture.ts';
 import { newMessage } from './message.ts';
+import { adoptedRing } from './ring.ts';
 
 const ids = createIds(createManualClock(START_MS));
 
@@ -136,7 +137,7 @@ function relayEngine(db: Database.Database, makeRoom: () => void): Engine {
   const events = createEventLog(db);
   return createEngine({
     db,
-    procedures: createWriter(db, events, true),
+    procedures: createWriter(db, events, true, adoptedRing(db)),
     clock: { monotonicMs: () => 0 },
     events,
     wal: () => ({ frames: 0, folded: 0 }),

@@ -5,7 +5,8 @@ import path from 'node:path';
 import { onTestFinished } from 'vitest';
 import { createIds, type DeliveryId, type Ids, type MessageId } from '../../src/core/ids.ts';
 import type { Outcome } from '../../src/core/outcome.ts';
-import type { DestinationRoom, LaneRoom, Lease, Settlement, Store, Try } from '../../src/store/store.ts';
+import type { LaneRoom } from '../../src/core/lane-room.ts';
+import type { DestinationRoom, Lease, Settlement, Store, Try } from '../../src/store/store.ts';
 import { createManualClock, type ManualClock } from '../support/clock.ts';
 import { type MessageWishes, newMessage } from './message.ts';
 

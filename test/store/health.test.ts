@@ -13,6 +13,7 @@ import { createReader } from '../../src/store/sqlite/reader.ts';
 import { createWriter } from '../../src/store/sqlite/writer.ts';
 import { createManualClock, type ManualClock } from '../support/clock.ts';
 import { type Bench, DELIVERED, openBench } from './fixture.ts';
+import { adoptedRing } from './ring.ts';
 
 const MEGABYTE = 1024 * 1024;
 
@@ -121,6 +122,7 @@ describe('a store whose disk is full', () => {
   async function smallStore(): Promise<SmallStore> {
     const db = connect({ file: ':memory:', readonly: false, busyMs: 0 });
     migrate(db, false);
+    const ring = adoptedRing(db);
     const limit = (pages: number): void => void db.pragma(`max_page_count = ${pages}`);
     const used = (): number => Number(db.pragma('page_count', { simple: true }));
     const events = createEventLog(db);
@@ -128,11 +130,11 @@ describe('a store whose disk is full', () => {
     const writer: Engine = createEngine({
       ...shared,
       events,
-      procedures: createWriter(db, events, true),
+      procedures: createWriter(db, events, true, ring),
       makeRoom: () => limit(used() + 50),
     });
     const duties = { checkpoint: shared.wal, freeBytes: () => null };
-    const reader = createEngine({ ...shared, events: null, procedures: createReader(db, duties), makeRoom() {} });
+    const reader = createEngine({ ...shared, events: null, procedures: createReader(db, duties, ring), makeRoom() {} });
     const hosts = { writer: createInlineHost(writer), reader: createInlineHost(reader), stop: async () => db.close() };
     const bench = await openBench((clock) =>
       composeStore(

@@ -20,6 +20,7 @@ import type { Lease, Store } from '../../src/store/store.ts';
 import { createManualClock, type ManualClock } from '../support/clock.ts';
 import { BOUNCED, DEFERRED, DELIVERED, LEASE_MS, REJECTED, START_MS, UNCERTAIN } from './fixture.ts';
 import { newMessage } from './message.ts';
+import { adoptedRing } from './ring.ts';
 
 const ROUTES = [
   { name: 'ses', byDestination: false },
@@ -36,11 +37,14 @@ const OUTCOMES: ReadonlyMap<string, Outcome> = new Map([
 async function openWithDatabase(clock: ManualClock): Promise<{ store: Store; db: ReturnType<typeof connect> }> {
   const db = connect({ file: ':memory:', readonly: false, busyMs: 0 });
   migrate(db, false);
+  const ring = adoptedRing(db);
   const events = createEventLog(db);
   const wal = (): { frames: number; folded: number } => ({ frames: 0, folded: 0 });
   const shared = { db, clock, wal, makeRoom() {}, close() {} };
-  const writer = createInlineHost(createEngine({ ...shared, events, procedures: createWriter(db, events, true) }));
-  const procedures = createReader(db, { checkpoint: wal, freeBytes: () => null });
+  const writer = createInlineHost(
+    createEngine({ ...shared, events, procedures: createWriter(db, events, true, ring) }),
+  );
+  const procedures = createReader(db, { checkpoint: wal, freeBytes: () => null }, ring);
   const reader = createInlineHost(createEngine({ ...shared, events: null, procedures }));
   const stop = async (): Promise<void> => void db.close();
   const options = { file: ':memory:', clock, floorBytes: 0, onDisk: false, voidLeases: false };
@@ -97,7 +101,9 @@ test('random histories keep every promise of the store', { timeout: 60_000 }, as
               delayedAfterMs: 300,
               wantsReports: true,
               ...(one.collapse ? { collapseScope: 's' } : {}),
-              ...(one.throttle ? { throttle: { scope: 't', count: 2, perMs: 60_000 } } : {}),
+              ...(one.throttle
+                ? { throttles: [{ scope: 't', per: 'recipient' as const, count: 2, perMs: 60_000 }] }
+                : {}),
               ...(one.born ? { leaseMs: LEASE_MS } : {}),
             });
             const result = await store.intake.accept(message);

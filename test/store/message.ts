@@ -13,7 +13,8 @@ export interface MessageWishes {
   readonly leaseMs?: number;
   readonly collapseScope?: string;
   readonly suppression?: NewMessage['suppression'];
-  readonly throttle?: NewMessage['throttle'];
+  readonly digest?: string;
+  readonly throttles?: NewMessage['throttles'];
   readonly delayedAfterMs?: number;
   readonly wantsReports?: boolean;
   readonly paysReport?: number;
@@ -48,6 +49,7 @@ export function newMessage(ids: Ids, now: number, wishes: MessageWishes = {}): N
       eightBit: false,
       signatures: [],
       warnings: [],
+      links: null,
       client: { address: '10.0.0.1', helo: 'app.example.com', tls: null },
       ...wishes.record,
     },
@@ -67,11 +69,16 @@ export function newMessage(ids: Ids, now: number, wishes: MessageWishes = {}): N
     idempotency:
       wishes.idempotencyKey === undefined
         ? null
-        : { scope: 'keycloak', key: wishes.idempotencyKey, expiresAt: acceptedAt + 86_400_000 },
+        : {
+            scope: 'keycloak',
+            key: wishes.idempotencyKey,
+            expiresAt: acceptedAt + 86_400_000,
+            digest: wishes.digest ?? 'digest',
+          },
     leaseMs: wishes.leaseMs ?? null,
     collapseScope: wishes.collapseScope ?? null,
     suppression: wishes.suppression ?? 'apply',
-    throttle: wishes.throttle ?? null,
+    throttles: wishes.throttles ?? [],
     delayedAfterMs: wishes.delayedAfterMs ?? null,
     wantsReports: wishes.wantsReports ?? false,
     paysReport: wishes.paysReport ?? null,

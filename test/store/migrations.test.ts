@@ -3,16 +3,19 @@ import { createHash } from 'node:crypto';
 import path from 'node:path';
 import Database from 'better-sqlite3';
 import { expect, onTestFinished, test } from 'vitest';
-import { createIds } from '../../src/core/ids.ts';
+import { createIds, parseMessageId } from '../../src/core/ids.ts';
 import { MIGRATIONS } from '../../src/store/sqlite/migrations.ts';
 import { openSqliteStore } from '../../src/store/sqlite/open.ts';
 import { createManualClock } from '../support/clock.ts';
-import { DEFERRED, openBench, START_MS, tempFolder, until } from './fixture.ts';
+import { until } from '../support/relay.ts';
+import { DEFERRED, openBench, START_MS, tempFolder, until as deferredUntil } from './fixture.ts';
+import { newMessage } from './message.ts';
 
 /** One line a released migration. To change the schema, add a migration and its line; never change a line. */
 const RELEASED: readonly string[] = [
   'fae1f7fb4d4842cc494fa67f2f2ae39ed78614cb16e1a37ee3ee203c83817899',
   'fdc4e48f1d36f814b5fedbf553af40b5608eb7cfeba2eac9040463c5b25bb47a',
+  '1f86f6b08666785ee46ab294b650db0eabe274d8212c5d352145ec3e9120ed86',
 ];
 
 test('every migration is the one that was released', () => {
@@ -86,7 +89,7 @@ test('a database of schema 1 goes on where it stopped: what waits is delivered, 
   expect(deferred.attempts).toBe(1);
 
   await b.deliver(queued);
-  await b.settle(deferred, DEFERRED, until(START_MS + 9, 'mx', true));
+  await b.settle(deferred, DEFERRED, deferredUntil(START_MS + 9, 'mx', true));
   await b.clock.advance(9);
   const [moved] = await b.claim(1, 'mx', { room: [1, 1, 1], busy: [] });
   expect(moved).toMatchObject({ destination: 'example.net', deliveryId: deferred.deliveryId });
@@ -111,4 +114,40 @@ test('the secret that the migration makes stays over restarts', async () => {
   const second = await open();
   onTestFinished(() => second.stop());
   expect(Buffer.from(await second.feedback.secret()).equals(secret)).toBe(true);
+});
+
+test('a database of schema 2 goes on: what it left in plain is read, and encrypted after the start; limits still count', async () => {
+  const file = path.join(await tempFolder(), 'relay.db');
+  const { ids } = writeSchema1(file);
+  const before = new Database(file);
+  before.exec(MIGRATIONS[1] ?? '');
+  before.pragma('user_version = 2');
+  const plain = 'https://accounts.example.com/?t=canary-4711 '.repeat(200);
+  before.prepare('UPDATE contents SET bytes = ?').run(Buffer.from(plain));
+  const count = before.prepare("INSERT INTO throttle VALUES ('password-reset', 'ann@example.net', ?, ?, ?)");
+  for (const [did, at] of [START_MS - 5, START_MS - 9].entries()) count.run(at, did, at + 60_000);
+  before.prepare("INSERT INTO idempotency VALUES ('keycloak', 'k', ?, ?)").run(ids[0], START_MS + 60_000);
+  before.close();
+
+  const b = await openBench((clock) =>
+    openSqliteStore({ file, clock, dropContentWhenSettled: true, exclusive: true, freeFloorBytes: 0 }),
+  );
+  const [first, second, third] = ids.map(parseMessageId);
+  if (first == null || second == null || third == null) throw new Error('three ids were expected');
+  // Asked for before and after the encryption: each answer is the whole content.
+  for (let i = 0; i < 4; i++) {
+    for (const id of [first, second]) expect(String(Buffer.from((await b.store.queue.content(id)) ?? []))).toBe(plain);
+  }
+  expect(await b.store.queue.content(third)).toBeNull();
+  const db = new Database(file, { readonly: true });
+  onTestFinished(() => void db.close());
+  await until(() => db.prepare('SELECT count(*) FROM contents').pluck().get() === 0, 'the encryption');
+  expect(db.prepare('SELECT count(*) FROM sealed').pluck().get()).toBe(2);
+  for (const id of [first, second]) expect(String(Buffer.from((await b.store.history.content(id)) ?? []))).toBe(plain);
+
+  const again = newMessage(b.ids, b.clock.now(), { idempotencyKey: 'k', digest: 'any' });
+  expect(await b.store.intake.accept(again)).toEqual({ kind: 'duplicate', messageId: first });
+  const throttle = { scope: 'tag:password-reset', per: 'recipient', count: 2, perMs: 60_000 } as const;
+  const { id } = await b.accept({ throttles: [throttle] });
+  expect((await b.store.history.message(id))?.deliveries[0]?.state).toBe('throttled');
 });

@@ -10,6 +10,7 @@ import { migrate } from '../../src/store/sqlite/migrations.ts';
 import { createReader } from '../../src/store/sqlite/reader.ts';
 import { createWriter } from '../../src/store/sqlite/writer.ts';
 import { createManualClock } from '../support/clock.ts';
+import { adoptedRing } from './ring.ts';
 
 interface PlanStep {
   readonly detail: string;
@@ -27,16 +28,22 @@ const BOUNDED: readonly { readonly step: RegExp; readonly because: string }[] = 
 
 /** The newest or oldest of all come in order of their key: that walk stops at its limit. */
 const STOPS_AT_LIMIT =
-  /^SCAN (?:m|e|r|events|messages): SELECT .*ORDER BY (?:m\.mid|r\.number|(?:e\.)?seq)(?: DESC| ASC)? LIMIT/;
+  /^SCAN (?:c|m|e|r|events|messages): SELECT .*ORDER BY (?:[cm]\.mid|r\.number|(?:e\.)?seq)(?: DESC| ASC)? LIMIT/;
 
 /** Statements that walk a table on purpose, and stop by themselves. */
 const MAY_WALK: readonly { readonly sql: string; readonly because: string }[] = [
   { sql: 'SELECT mid, accepted_at, settled_at FROM messages ORDER BY mid', because: 'ends at the first young message' },
   { sql: 'SELECT 1 FROM waiting LIMIT 1', because: 'one row' },
+  { sql: 'SELECT 1 FROM contents LIMIT 1', because: 'one row' },
+  {
+    sql: 'SELECT key_id AS id, count(*) AS messages FROM content_keys WHERE used = 1 GROUP BY key_id',
+    because: 'at a start, and for an operator',
+  },
 ];
 
 /** Statements that may sort, found by a part of their text. */
 const MAY_SORT: readonly { readonly sql: string; readonly because: string }[] = [
+  { sql: 'GROUP BY key_id', because: 'at a start, and for an operator' },
   { sql: 'ORDER BY a.started_at', because: 'the attempts of one message' },
   { sql: 'd.lease_until IS NOT NULL AND', because: 'as many rows as attempts under way' },
   { sql: 'WHERE d.lease_until IS NOT NULL ORDER BY m.mid', because: 'as many rows as attempts under way' },
@@ -85,13 +92,13 @@ function faultsOf(plans: ReadonlyMap<string, readonly string[]>): string[] {
 }
 
 test('no statement of the writing connection walks a table or sorts', () => {
-  const plans = plansOf((db) => createWriter(db, createEventLog(db), true));
+  const plans = plansOf((db) => createWriter(db, createEventLog(db), true, adoptedRing(db)));
   expect(plans.size).toBeGreaterThan(30);
   expect(faultsOf(plans)).toEqual([]);
 });
 
 test('claiming goes through the index of its lane, in order of due time', () => {
-  const plans = plansOf((db) => createWriter(db, createEventLog(db), true));
+  const plans = plansOf((db) => createWriter(db, createEventLog(db), true, adoptedRing(db)));
   const claims = [...plans].filter(([sql]) => sql.includes('ORDER BY d.due_at LIMIT'));
   expect(claims.map(([, steps]) => steps)).toEqual([
     [
@@ -109,7 +116,7 @@ test('claiming goes through the index of its lane, in order of due time', () => 
 });
 
 test('finding a destination with something due goes past full ones and their backlogs by seeks alone', () => {
-  const plans = plansOf((db) => createWriter(db, createEventLog(db), true));
+  const plans = plansOf((db) => createWriter(db, createEventLog(db), true, adoptedRing(db)));
   const steps = [...plans]
     .filter(([sql]) => sql.includes('FROM waiting') && !sql.includes('LIMIT 1'))
     .map(([, plan]) => plan[0]);
@@ -143,7 +150,11 @@ test('the triggers that keep destinations look up the next delivery of one desti
 test('no read walks a table or sorts, whatever it is asked for', () => {
   const ids = createIds(createManualClock(1));
   const plans = plansOf((db) => {
-    const reader = createReader(db, { checkpoint: () => ({ frames: 0, folded: 0 }), freeBytes: () => null });
+    const reader = createReader(
+      db,
+      { checkpoint: () => ({ frames: 0, folded: 0 }), freeBytes: () => null },
+      adoptedRing(db),
+    );
     const some = <T>(value: T): readonly (T | undefined)[] => [undefined, value];
     for (const tag of some('t')) {
       for (const recipient of some('ann@example.net')) {

@@ -82,6 +82,17 @@ test('an idle log is folded whole and cut, once', async () => {
   expect(folds).toEqual(['TRUNCATE']);
 });
 
+test('commits without a pause have the log overwritten every ten seconds', async () => {
+  const { keeper: k, clock, folds, finish } = keeper();
+  for (let second = 0; second < 21; second++) {
+    k.note({ frames: 5, folded: 0 });
+    await clock.advance(1000);
+    await finish();
+    await finish();
+  }
+  expect(folds).toEqual(['beside', 'OVERWRITE', 'beside', 'OVERWRITE']);
+});
+
 test('a log that falls idle while a fold is under way is cut after it', async () => {
   const { keeper: k, clock, folds, finish } = keeper();
   k.note({ frames: 1000, folded: 0 });

@@ -10,6 +10,7 @@ import type {
   SmtpRouteConfig,
   TagConfig,
 } from '../../src/config/types.ts';
+import { RECOVERY_TAGS } from '../../src/core/message.ts';
 
 /** The connect timeouts a route has when none is written. */
 export const TEST_CONNECT_TIMEOUTS: ConnectTimeouts = { critical: 2000, normal: 5000, bulk: 5000 };
@@ -22,7 +23,8 @@ export function testCredential(over: Partial<CredentialConfig> = {}): Credential
     from: [],
     networks: [],
     tag: null,
-    headers: { allow: 'all' },
+    headers: { allow: 'all', aliases: new Set() },
+    rate: null,
     ...over,
   };
 }
@@ -40,6 +42,7 @@ export function testConfig(over: Partial<Config> = {}): Config {
     hostname: 'relay.example.com',
     dataDir: 'data',
     store: { kind: 'sqlite' },
+    contentKeys: [],
     retention: { contentMs: 0, sandboxMs: 604_800_000, eventsMs: 2_592_000_000 },
     smtp: {
       listeners: [{ host: '127.0.0.1', port: 0, tls: 'starttls' }],
@@ -82,6 +85,10 @@ export function testTag(over: Partial<TagConfig> = {}): TagConfig {
     collapse: 'key',
     throttle: null,
     suppression: 'apply',
+    recovery: over.name !== undefined && RECOVERY_TAGS.has(over.name),
+    match: [],
+    from: null,
+    links: null,
     ...over,
   };
 }

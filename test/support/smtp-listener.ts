@@ -61,7 +61,16 @@ export async function credentialFor(
 ): Promise<CredentialConfig> {
   const parsed = parseScryptHash(await hashPassword(password));
   if (parsed.kind !== 'hash') throw new Error(parsed.reason);
-  return { username, password: parsed.hash, from: [], networks: [], tag: null, headers: { allow: 'all' }, ...more };
+  return {
+    username,
+    password: parsed.hash,
+    from: [],
+    networks: [],
+    tag: null,
+    headers: { allow: 'all', aliases: new Set() },
+    rate: null,
+    ...more,
+  };
 }
 
 let material: Promise<TlsMaterial> | null = null;

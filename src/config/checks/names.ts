@@ -69,6 +69,15 @@ function checkRules(reader: Reader, source: Source, report: Report): void {
     .entries(['credentials'])
     .flatMap((path) => (source.isSubstituted([...path, 'username']) ? [] : (reader.text([...path, 'username']) ?? [])));
 
+  const checkCredentials = (at: Path): void => {
+    for (const { path, text } of reader.texts(at)) {
+      if (usernames.includes(text)) continue;
+      const written = source.written(path) ?? '';
+      const otherwise = 'write the username of one of `credentials`';
+      report.error(path, `${quoted(written)} is not a credential`, didYouMean(written, writtenUsernames, otherwise));
+    }
+  };
+
   if (reader.isEmpty(['routes'])) {
     report.error(['routes'], 'there is no route', 'give at least one: `routes: { sandbox: { type: sandbox } }`', 'key');
   }
@@ -96,11 +105,9 @@ function checkRules(reader: Reader, source: Source, report: Report): void {
       }
       seen.add(text);
     }
-    for (const { path, text } of reader.texts([...rule, 'when', 'credential'])) {
-      if (usernames.includes(text)) continue;
-      const written = source.written(path) ?? '';
-      const otherwise = 'write the username of one of `credentials`';
-      report.error(path, `${quoted(written)} is not a credential`, didYouMean(written, writtenUsernames, otherwise));
-    }
+    checkCredentials([...rule, 'when', 'credential']);
+  }
+  for (const tag of reader.entries(['tags'])) {
+    for (const entry of reader.entries([...tag, 'match'])) checkCredentials([...entry, 'credential']);
   }
 }

@@ -72,6 +72,13 @@ function checkSenders(reader: Reader, source: Source, report: Report): void {
     return;
   }
   const domains = senders.flatMap((sender) => domainOf([...sender, 'domain'], reader) ?? []);
+  for (const tag of reader.entries(['tags'])) {
+    const address = reader.text([...tag, 'from', 'address']);
+    const domain = parseDomain(/@([^@<>]+)>?\s*$/.exec(address ?? '')?.[1] ?? '');
+    if (domain === null || domains.includes(domain)) continue;
+    const message = 'mail with this tag is refused: the domain of its sender is not in `senders`';
+    report.warning([...tag, 'from', 'address'], message, 'add the domain to `senders`');
+  }
   for (const credential of reader.entries(['credentials'])) {
     for (const { path, text } of reader.texts([...credential, 'from'])) {
       const domain = parseDomain(text.slice(text.lastIndexOf('@') + 1));

@@ -7,11 +7,12 @@
 import { z } from 'zod';
 import { hostname } from 'node:os';
 import type { BouncesConfig, Config, LogConfig, RetentionConfig, RetryConfig } from '../types.ts';
-import { type Kit, list, oneOf, section, trueOrFalse } from './kit.ts';
+import { type Kit, list, oneOf, oneOrMany, section, trueOrFalse } from './kit.ts';
 import { routesSection, rulesSection } from './routes.ts';
-import { domain, duration, path } from './scalars.ts';
-import { credentialsSection, sendersSection, tagsSection } from './senders.ts';
+import { contentKey, domain, duration, path } from './scalars.ts';
+import { credentialsSection, sendersSection } from './senders.ts';
 import { httpSection, listener, smtpSection } from './smtp.ts';
+import { tagsSection } from './tags.ts';
 
 const DAY_MS = 86_400_000;
 const MAX_RETENTION_MS = 3650 * DAY_MS;
@@ -35,6 +36,13 @@ export function configSchema(kit: Kit): z.ZodType<Omit<Config, 'file'>> {
       type: '`sqlite`',
       meaning: 'Where queue and log are kept.',
       example: 'sqlite',
+    }),
+    content_key: kit.optional(oneOrMany(contentKey()), {
+      type: 'key or list of keys',
+      absent: 'the file `content.key` in `data`, made at the first start',
+      meaning:
+        'The key that stored content is encrypted under: base64 of 32 octets (`openssl rand -base64 32`). The first one encrypts; those after it still open what is older, during a rotation.',
+      example: '"${LEADPUSH_CONTENT_KEY}"',
     }),
     retention: kit.defaulted(
       retentionSection(kit),
@@ -75,10 +83,10 @@ export function configSchema(kit: Kit): z.ZodType<Omit<Config, 'file'>> {
       {},
       {
         type: 'mapping by tag',
-        absent: 'the three recovery tags',
+        absent: 'the tags that presets are named after, critical and nothing more',
         meaning:
-          'Kinds of mail. `password-reset`, `admin-reset` and `compromised-account` always exist. A tag needs no entry here to be used.',
-        example: '{ password-reset: { ttl: 15m } }',
+          'Kinds of mail, in the order in which their `match` is asked. `password-reset`, `admin-reset`, `compromised-account`, `otp` and `magic-link` always exist. A tag needs no entry here to be used.',
+        example: '{ password-reset: { preset: password-reset } }',
       },
     ),
     routes: kit.defaulted(
@@ -134,6 +142,7 @@ export function configSchema(kit: Kit): z.ZodType<Omit<Config, 'file'>> {
     hostname: value.hostname,
     dataDir: value.data,
     store: { kind: value.store },
+    contentKeys: value.content_key ?? [],
     retention: value.retention,
     smtp: value.smtp,
     http: value.http,

@@ -5,7 +5,7 @@
 import { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import type { z } from 'zod';
-import { addressKey, parseEnvelopeAddress } from '../../core/address.ts';
+import { addressKey, domainOf, type EnvelopeAddress, parseEnvelopeAddress } from '../../core/address.ts';
 import { TAG_GRAMMAR } from '../../core/message.ts';
 import type { ConfigFiles } from '../files.ts';
 import { parseDomain, parseDomainPattern, parseHost, parseNetwork, parseServer } from '../network.ts';
@@ -19,6 +19,7 @@ const CONTROL = /\p{Cc}/u;
 const TOKEN_HASH = /^sha256:([0-9a-fA-F]{64})$/;
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 const MAX_PATH_CHARS = 4096;
+const MAX_NAME_CHARS = 200;
 const MAX_CA_BYTES = 1024 * 1024;
 
 const NAME_HINT = 'write 1 to 64 letters, digits, `.`, `_` or `-`, the first a letter or digit';
@@ -187,6 +188,41 @@ export function mailbox(): z.ZodType<string> {
       const parsed = parseEnvelopeAddress(input, { smtpUtf8: true });
       if (parsed.kind === 'malformed') return problem(`is not a mail address (${parsed.reason})`);
       return value(addressKey(parsed.address));
+    },
+  });
+}
+
+/** A mailbox with or without a name: `Name <a@example.com>`; the address in ASCII, its domain as A-labels. */
+export function namedMailbox(): z.ZodType<{ readonly address: EnvelopeAddress; readonly name: string }> {
+  return scalar({
+    hint: 'write `security@example.com` or `Example Security <security@example.com>`',
+    read: (input) => {
+      const [, quotedName, plainName, between] =
+        /^(?:"([^"\\<>]*)"\s*|([^"\\<>]*))<([^<>]*)>$/.exec(input.trim()) ?? [];
+      const parsed = parseEnvelopeAddress(between ?? input.trim(), { smtpUtf8: true });
+      if (parsed.kind === 'malformed') return problem(`is not a mailbox (${parsed.reason})`);
+      const local = parsed.address.slice(0, parsed.address.lastIndexOf('@'));
+      const ascii = parseEnvelopeAddress(`${local}@${domainOf(parsed.address)}`, { smtpUtf8: false });
+      if (ascii.kind === 'malformed') return problem('has a local part that is not ASCII: not every server takes it');
+      const name = (quotedName ?? plainName ?? '').replace(/\s+/g, ' ').trim();
+      if (CONTROL.test(name) || name.length > MAX_NAME_CHARS) return problem('has a name that cannot stand in From');
+      // Some mail programs show the first thing that looks like an address.
+      if (/[@\uff20\ufe6b]/.test(name)) return problem('has an address in its name');
+      return value({ address: ascii.address, name });
+    },
+  });
+}
+
+/** A content key: base64 of 32 octets; never shown. */
+export function contentKey(): z.ZodType<string> {
+  return scalar({
+    secret: true,
+    hint: 'write base64 of 32 octets, as `openssl rand -base64 32` prints it, best as "${NAME}" or "${file:PATH}"',
+    read: (input) => {
+      const text = input.trim();
+      const octets = Buffer.from(text, 'base64');
+      const isBase64 = /^[A-Za-z0-9+/]{43}=$/.test(text) && octets.toString('base64') === text;
+      return isBase64 ? value(text) : problem('is not base64 of 32 octets');
     },
   });
 }

@@ -1,9 +1,11 @@
-/** The sections `credentials`, `senders` and `tags`: who sends, for which domains, and what kinds of mail. */
+/** The sections `credentials` and `senders`: who sends, and for which domains. */
 import { z } from 'zod';
-import { MAX_TTL_MS, MIN_TTL_MS, PRIORITIES, RECOVERY_TAGS } from '../../core/message.ts';
-import type { CredentialConfig, SenderConfig, TagConfig, ThrottleConfig } from '../types.ts';
-import { type Kit, list, oneOf, type Reading, scalar, section } from './kit.ts';
-import { domain, duration, network, path, rate, scryptHash, senderPattern, tagName, text } from './scalars.ts';
+import { ALIAS_FAMILIES, type CredentialConfig, type SenderConfig } from '../types.ts';
+import { type Kit, list, oneOf, oneOrMany, type Reading, scalar, section } from './kit.ts';
+import { domain, network, path, rate, scryptHash, senderPattern, tagName, text } from './scalars.ts';
+
+/** Deliveries are counted in the log, which is kept no longer by default. */
+const MAX_RATE_MS = 30 * 86_400_000;
 
 /** `X-Leadpush-*` headers without that prefix; `metadata` stands for the whole family `X-Leadpush-Metadata-*`. */
 const RELAY_HEADER_NAMES = [
@@ -52,11 +54,18 @@ export function credentialsSection(kit: Kit): z.ZodType<readonly CredentialConfi
       {},
       {
         type: 'mapping',
-        meaning: 'Which `X-Leadpush-*` headers it may set.',
-        example: '{ allow: [tag, ttl, flow] }',
+        meaning: "Which `X-Leadpush-*` headers it may set, and which other services' header names are read.",
+        example: '{ allow: [tag, ttl, flow], aliases: [postmark] }',
       },
     ),
-  }).transform((value) => ({ ...value, tag: value.tag ?? null }));
+    rate: kit.optional(rate(MAX_RATE_MS), {
+      type: 'rate',
+      absent: 'no limit',
+      meaning:
+        'Deliveries of its mail at most in any such span of time, all recipients together. What is over it is accepted, and ends as `throttled`: the client sees no difference. At most over 30d.',
+      example: '200/1m',
+    }),
+  }).transform((value) => ({ ...value, tag: value.tag ?? null, rate: value.rate ?? null }));
   return list(credential, 0);
 }
 
@@ -70,14 +79,36 @@ function headers(kit: Kit): z.ZodType<CredentialConfig['headers']> {
   const allow = names.transform((allowed): CredentialConfig['headers']['allow'] =>
     allowed === undefined ? 'all' : new Set(allowed),
   );
+  const aliases = z
+    .preprocess(
+      (input) => (Array.isArray(input) && input.length === 0 ? undefined : input),
+      oneOrMany(oneOf(ALIAS_FAMILIES)).optional(),
+    )
+    .transform((families) => new Set(families ?? []));
   return section({
     allow: kit.defaulted(allow, 'all', {
       type: '`all` or a list of names',
       meaning: `The headers that it may set, without \`X-Leadpush-\`: ${RELAY_HEADER_NAMES.map((header) => `\`${header}\``).join(', ')}. Another one in its mail is refused with 550.`,
       example: '[tag, ttl, flow]',
     }),
+    aliases: kit.defaulted(aliases, [], {
+      type: `list of ${ALIAS_FAMILIES.map((family) => `\`${family}\``).join(', ')}`,
+      absent: '`[]`: none is read, all are passed on as they are',
+      meaning: ALIASES_MEANING,
+      example: '[postmark]',
+    }),
   });
 }
+
+const ALIASES_MEANING = [
+  'Header names of other services that stand for ours, and are taken out before signing.',
+  '`postmark`: `X-PM-Tag`, `X-PM-Metadata-*`.',
+  '`ses`: `X-SES-MESSAGE-TAGS` (the pair `tag=...` is the tag, the others are metadata), else `X-SES-Configuration-Set`.',
+  '`mailgun`: `X-Mailgun-Tag`.',
+  '`symfony` (Laravel too): `X-Tag`, `X-Metadata-*`.',
+  '`postal`: `X-Postal-Tag`.',
+  'Tags become lower case with `-` for spaces; one that is no tag even then is refused with 550.',
+].join(' ');
 
 function readHeaderName(text: string): Reading<string> {
   const short = text.toLowerCase().replace(/^x-leadpush-/, '');
@@ -121,83 +152,4 @@ export function sendersSection(kit: Kit): z.ZodType<readonly SenderConfig[]> {
     }),
   }).transform(({ domain, dkim, return_path }) => ({ domain, dkim, returnPath: return_path ?? null }));
   return list(sender, 0);
-}
-
-export function tagsSection(kit: Kit): z.ZodType<ReadonlyMap<string, TagConfig>> {
-  const tag = section({
-    priority: kit.optional(oneOf(PRIORITIES), {
-      type: '`critical`, `normal`, `bulk`',
-      absent: '`critical` for `password-reset`, `admin-reset` and `compromised-account`, else `normal`',
-      meaning: 'The lane. Critical mail never waits behind the others.',
-      example: 'critical',
-    }),
-    ttl: kit.optional(duration(MIN_TTL_MS, MAX_TTL_MS), {
-      type: 'duration',
-      absent: 'none: `retry.give_up_after` counts',
-      meaning:
-        'How long the link in such a mail lives: after it the message is never delivered. The header `X-Leadpush-TTL` goes first. 1s to 30d.',
-      example: '15m',
-    }),
-    delayed_after: kit.optional(duration(MIN_TTL_MS, MAX_TTL_MS), {
-      type: 'duration',
-      absent: 'never',
-      meaning: 'Not accepted by the next hop by then: the event `message.delayed`, once. 1s to 30d.',
-      example: '30s',
-    }),
-    collapse: kit.defaulted(oneOf(['recipient', 'key', 'none']), 'key', {
-      type: '`recipient`, `key`, `none`',
-      meaning:
-        'Which older undelivered messages to the same recipient, from the same credential, a newer one replaces. `key`: those with the same `X-Leadpush-Collapse-Key`. `recipient`: for mail without that header, all with this tag. `none`: the header is kept and does nothing.',
-      example: 'recipient',
-    }),
-    throttle: kit.optional(throttle(kit), {
-      type: 'mapping',
-      meaning: 'A flood guard. What is over it is accepted, and ends as `throttled`: the client sees no difference.',
-      example: '{ per_recipient: 5/1h }',
-    }),
-    suppression: kit.defaulted(oneOf(['apply', 'bypass']), 'apply', {
-      type: '`apply`, `bypass`',
-      meaning:
-        'Whether a recipient on the suppression list gets this mail. `bypass`: it is tried all the same, for mail that a person waits for.',
-      example: 'bypass',
-    }),
-  });
-  return z.record(tagName(), tag).transform((tags) => {
-    const result = new Map<string, TagConfig>();
-    for (const name of RECOVERY_TAGS) result.set(name, { ...UNWRITTEN, name, priority: 'critical' });
-    for (const [name, { priority, ttl, delayed_after, collapse, throttle, suppression }] of Object.entries(tags)) {
-      result.set(name, {
-        name,
-        priority: priority ?? (RECOVERY_TAGS.has(name) ? 'critical' : 'normal'),
-        ttlMs: ttl ?? null,
-        delayedAfterMs: delayed_after ?? null,
-        collapse,
-        throttle: throttle ?? null,
-        suppression,
-      });
-    }
-    return result;
-  });
-}
-
-/** A tag of which the config says nothing. */
-const UNWRITTEN: Omit<TagConfig, 'name' | 'priority'> = {
-  ttlMs: null,
-  delayedAfterMs: null,
-  collapse: 'key',
-  throttle: null,
-  suppression: 'apply',
-};
-
-/** Longer than any guard against floods; the messages are counted in the log, which is kept no longer by default. */
-const MAX_THROTTLE_MS = 30 * 86_400_000;
-
-function throttle(kit: Kit): z.ZodType<ThrottleConfig> {
-  return section({
-    per_recipient: kit.required(rate(MAX_THROTTLE_MS), {
-      type: 'rate',
-      meaning: 'Messages with this tag to one recipient at most in any such span of time. At most over 30d.',
-      example: '5/1h',
-    }),
-  }).transform(({ per_recipient }) => ({ perRecipient: per_recipient }));
 }

@@ -8,10 +8,10 @@
  * Who waits holds a connection's worth of the whole route, so that few may: of each lane a quarter of the places, and two at
  * least. A network that takes for ever would else hold up all others. Whoever comes then is turned away.
  */
+import { lanesOf } from '../../core/lane-room.ts';
 import { PRIORITIES, type Priority } from '../../core/message.ts';
 import type { Clock } from '../../core/time.ts';
 import { runStep } from '../smtp/step.ts';
-import { laneRoom } from './lane-room.ts';
 
 /** `crowded`: as many of the lane wait as may. */
 export type Entry = 'entered' | 'late' | 'crowded' | 'aborted';
@@ -29,7 +29,8 @@ export interface HostGate {
 
 /** Makes a gate with `limit` places. */
 export function createHostGate(limit: number, clock: Clock): HostGate {
-  const room = laneRoom(limit);
+  const room = lanesOf(limit);
+  const roomOf = (priority: Priority): number => room[PRIORITIES.indexOf(priority)] ?? 0;
   const mayWait = Math.max(2, Math.floor(limit / 4));
   const queues: Readonly<Record<Priority, Set<() => void>>> = {
     critical: new Set(),
@@ -42,7 +43,7 @@ export function createHostGate(limit: number, clock: Clock): HostGate {
     for (const priority of PRIORITIES) {
       for (const admit of queues[priority]) {
         // Less urgent lanes never have more room than this one.
-        if (taken >= room[priority]) return;
+        if (taken >= roomOf(priority)) return;
         queues[priority].delete(admit);
         taken++;
         admit();
@@ -50,7 +51,7 @@ export function createHostGate(limit: number, clock: Clock): HostGate {
     }
   };
 
-  const isOpen = (priority: Priority): boolean => taken < room[priority] && queues[priority].size === 0;
+  const isOpen = (priority: Priority): boolean => taken < roomOf(priority) && queues[priority].size === 0;
 
   return {
     enter(priority, limitMs, signal) {

@@ -149,7 +149,7 @@ export async function visitHost(
     spent.waited(clock.monotonicMs() - startMs);
     if (entry === 'aborted') return { outcome: abortedOutcome(), unreachable };
     if (entry !== 'entered') {
-      const outcome = unconnected('deferred', 'local', noPlaceText(entry, name, address, deps.perHost), 'connect');
+      const outcome = unconnected('deferred', 'route', noPlaceText(entry, name, address, deps.perHost), 'connect');
       spent.tries.push({ where: name, outcome, hopeless: false });
       return { outcome: sumUp(spent.tries), unreachable };
     }

@@ -10,9 +10,9 @@
  *
  * Known limit: a policy that the MTA-STS cache has forgotten is read from the store, and that takes more than one turn.
  */
-import type { Priority } from '../../core/message.ts';
+import { lanesOf } from '../../core/lane-room.ts';
+import { PRIORITIES, type Priority } from '../../core/message.ts';
 import type { Clock } from '../../core/time.ts';
-import { laneRoom } from './lane-room.ts';
 
 /** One try at a DNS server (`dns-client.ts`): who has not answered by then is not in order. */
 const ALONE_MS = 2_000;
@@ -36,7 +36,8 @@ export interface SlowLookups {
 /** Makes the places of a route that has `connections`. */
 export function createSlowLookups(connections: number, clock: Clock): SlowLookups {
   const places = Math.max(1, Math.floor(connections / 2));
-  const room = laneRoom(places);
+  const room = lanesOf(places);
+  const roomOf = (priority: Priority): number => room[PRIORITIES.indexOf(priority)] ?? 0;
   const alone = new Set<AbortController>();
   let taken = 0;
 
@@ -64,7 +65,7 @@ export function createSlowLookups(connections: number, clock: Clock): SlowLookup
       try {
         const answer = ask(abort.signal);
         if (await isSettledInOneTurn(answer)) return await answer;
-        if (taken >= room[priority]) {
+        if (taken >= roomOf(priority)) {
           leaveAlone(answer, abort);
           return null;
         }
@@ -78,7 +79,7 @@ export function createSlowLookups(connections: number, clock: Clock): SlowLookup
         signal.removeEventListener('abort', onAbort);
       }
     },
-    places: (priority) => room[priority],
+    places: (priority) => roomOf(priority),
     stop() {
       for (const abort of alone) abort.abort();
     },

@@ -8,8 +8,9 @@
  *
  * For critical mail the phases up to AUTH are shorter still. To give up there costs nothing: no word of the message was said,
  * and the attempt goes on over the next host or route at once. A healthy server needs a second or two for all of them; those
- * that greet late on purpose, to catch spammers, mostly wait 5 or 6 s. From MAIL on the limits are the same for all lanes:
- * what is broken off there may have cost the server work, and after the dot a copy.
+ * that greet late on purpose, to catch spammers, mostly wait 5 or 6 s. From MAIL to DATA it is `criticalMs` too where another
+ * route is left, else `criticalEnvelopeMs`. From the content on the limits are the same for all lanes: after the dot, to give up
+ * may cost a copy.
  */
 import type { Priority } from '../../core/message.ts';
 
@@ -21,7 +22,7 @@ export interface SmtpTimeouts {
   readonly tlsMs: number;
   /** AUTH with all its steps. */
   readonly authMs: number;
-  /** For critical mail, none of the three above is longer than this. */
+  /** For critical mail, none of the three above is longer than this, nor the one below where another route is left. */
   readonly criticalMs: number;
   /** From MAIL to the answer to DATA. */
   readonly envelopeMs: number;

@@ -2,16 +2,19 @@
  * Taking mail in: a message with all it needs, or the event that it was refused.
  *
  * A message is written whole or not at all. An idempotency key that is still valid wins over everything: then nothing is
- * written, and the first message's id is the answer. A message that pays a report is accepted once, however often it comes:
+ * written, and the first message's id is the answer, with whether it said the same. Only a keyed hash of what it said is kept: a bare
+ * one would let whoever reads the database try out guesses at a code. A message that pays a report is accepted once, however often it comes:
  * what is owed goes in the same transaction.
  */
+import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import type Database from 'better-sqlite3';
 import { addressKey, domainOf } from '../../core/address.ts';
 import { acceptedEvent, type EventMessage, eventMessage } from '../../core/event.ts';
 import type { DeliveryId, MessageId } from '../../core/ids.ts';
 import type { MessageRecord, NewDelivery } from '../../core/message.ts';
-import type { IdempotencyClaim, Lease, NewMessage, RejectedMessage } from '../store.ts';
+import type { AcceptResult, IdempotencyClaim, Lease, NewMessage, RejectedMessage } from '../store.ts';
 import type { WriterCalls } from './calls.ts';
+import type { Contents } from './contents.ts';
 import { createCollapse } from './collapse.ts';
 import type { EventLog } from './event-log.ts';
 import { createFate } from './fate.ts';
@@ -22,6 +25,7 @@ import type { Mover } from './moves.ts';
 import type { ReportWrites } from './reports.ts';
 
 export interface AcceptDeps {
+  readonly contents: Pick<Contents, 'put'>;
   readonly events: EventLog;
   readonly move: Mover;
   readonly end: MessageEnd;
@@ -29,18 +33,24 @@ export interface AcceptDeps {
   readonly nextToken: () => number;
 }
 
+interface KeyOwner {
+  readonly message_id: MessageId;
+  readonly digest: Buffer | null;
+}
+
 /** Makes `accept` and `reject` over `db`. */
 export function createAccept(db: Database.Database, deps: AcceptDeps): Pick<WriterCalls, 'accept' | 'reject'> {
-  const { events, move, end, reports, nextToken } = deps;
-  const claimKey = db.prepare<[string, string, MessageId, number, number]>(`
-    INSERT INTO idempotency (scope, key, message_id, expires_at) VALUES (?, ?, ?, ?)
-    ON CONFLICT (scope, key) DO UPDATE SET message_id = excluded.message_id, expires_at = excluded.expires_at
+  const { contents, events, move, end, reports, nextToken } = deps;
+  const claimKey = db.prepare<[string, string, MessageId, number, Uint8Array, number]>(`
+    INSERT INTO idempotency (scope, key, message_id, expires_at, digest) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (scope, key) DO UPDATE SET message_id = excluded.message_id, expires_at = excluded.expires_at,
+      digest = excluded.digest
       WHERE idempotency.expires_at <= ?`);
-  const keyOwner = db
-    .prepare<[string, string], MessageId>('SELECT message_id FROM idempotency WHERE scope = ? AND key = ?')
-    .pluck();
+  const keyOwner = db.prepare<[string, string], KeyOwner>(
+    'SELECT message_id, digest FROM idempotency WHERE scope = ? AND key = ?',
+  );
+  const digestOf = createKeyedDigest(db);
   const insertMessage = createMessageInsert(db);
-  const insertContent = db.prepare<[number, Uint8Array]>('INSERT INTO contents (mid, bytes) VALUES (?, ?)');
   const insertDelivery = db.prepare<(string | number | null)[]>(`
     INSERT INTO deliveries (did, id, mid, recipient, recipient_key, dsn, rule, rule_reason, via, route, destination,
       return_path, collapse_scope, delay_at, priority, deadline, updated_at, state, due_at, lease_until, lease_token,
@@ -49,10 +59,15 @@ export function createAccept(db: Database.Database, deps: AcceptDeps): Pick<Writ
   const fateOf = createFate(db);
   const collapse = createCollapse(db, move);
 
-  /** The message that owns the key already, or null when it is now `messageId`'s. */
-  function ownerOf(claim: IdempotencyClaim, messageId: MessageId, now: number): MessageId | null {
-    const { changes } = claimKey.run(claim.scope, claim.key, messageId, claim.expiresAt, now);
-    return changes > 0 ? null : (keyOwner.get(claim.scope, claim.key) ?? null);
+  /** What to answer when another message owns the key already; null when it is now `messageId`'s. */
+  function ownerOf(claim: IdempotencyClaim, messageId: MessageId, now: number): AcceptResult | null {
+    const digest = digestOf(claim);
+    const { changes } = claimKey.run(claim.scope, claim.key, messageId, claim.expiresAt, digest, now);
+    const owner = changes > 0 ? undefined : keyOwner.get(claim.scope, claim.key);
+    if (owner === undefined) return null;
+    // A key from before digests were kept tells nothing of what it was used for.
+    const isSame = owner.digest === null || owner.digest.equals(digest);
+    return { kind: isSame ? 'duplicate' : 'conflict', messageId: owner.message_id };
   }
 
   return {
@@ -62,11 +77,11 @@ export function createAccept(db: Database.Database, deps: AcceptDeps): Pick<Writ
       if (paysReport !== null && !reports.isOwed(paysReport)) return { kind: 'duplicate', messageId: record.id };
       if (idempotency !== null) {
         const owner = ownerOf(idempotency, record.id, now);
-        if (owner !== null) return { kind: 'duplicate', messageId: owner };
+        if (owner !== null) return owner;
       }
       if (paysReport !== null) reports.settle(paysReport);
       const mid = insertMessage(record, message.wantsReports && record.mailFrom !== '');
-      insertContent.run(mid, content);
+      contents.put(mid, record.id, content);
 
       let lease: Lease | null = null;
       let alive = false;
@@ -74,7 +89,7 @@ export function createAccept(db: Database.Database, deps: AcceptDeps): Pick<Writ
       for (const [index, delivery] of deliveries.entries()) {
         const did = deliveryKey(mid, index);
         const recipientKey = addressKey(delivery.recipient);
-        const fate = fateOf(message, recipientKey, did, now);
+        const fate = fateOf(message, recipientKey, now);
         if (fate.kind === 'alive') {
           alive = true;
           if (leaseMs !== null && deliveries.length === 1) lease = firstLease(record, delivery, nextToken(), leaseMs);
@@ -144,6 +159,23 @@ export function createAccept(db: Database.Database, deps: AcceptDeps): Pick<Writ
   };
 }
 
+/** Makes the keyed hash (HMAC-SHA256 with the database's own secret) of what a claim's message says. */
+function createKeyedDigest(db: Database.Database): (claim: IdempotencyClaim) => Buffer {
+  const read = db.prepare<[], Uint8Array>('SELECT secret FROM relay WHERE only_row = 1').pluck();
+  let secret: KeyObject | null = null;
+  function secretKey(): KeyObject {
+    const octets = read.get();
+    if (octets === undefined) throw new Error('the database has no secret');
+    return createSecretKey(octets);
+  }
+  return ({ scope, key, digest }) => {
+    secret ??= secretKey();
+    return createHmac('sha256', secret)
+      .update(JSON.stringify(['idempotency', scope, key, digest]))
+      .digest();
+  };
+}
+
 function destinationOf(delivery: NewDelivery): string {
   return delivery.byDestination ? domainOf(delivery.recipient) : '';
 }
@@ -176,6 +208,7 @@ function firstLease(record: MessageRecord, delivery: NewDelivery, token: number,
     deadlineSource: record.deadlineSource,
     destination: destinationOf(delivery),
     attempts: 0,
+    rounds: 0,
     crashes: 0,
     acceptedAt: record.acceptedAt,
     dueAt: record.acceptedAt,

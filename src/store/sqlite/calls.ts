@@ -40,7 +40,8 @@ export interface DueTimes {
   readonly nextLeaseEnd: number | null;
 }
 
-export type CheckpointMode = 'PASSIVE' | 'RESTART' | 'TRUNCATE';
+/** `OVERWRITE`: start the log over, and leave nothing readable of what was in it; `TRUNCATE` does so too before it cuts. */
+export type CheckpointMode = 'PASSIVE' | 'RESTART' | 'OVERWRITE' | 'TRUNCATE';
 
 /** Frames in the write-ahead log, and how many of them are in the database file already. */
 export interface WalState {
@@ -78,6 +79,8 @@ export interface WriterCalls {
   putPolicy(record: StsRecord): null;
   removePolicy(domain: string): null;
   noteTlsLevel(domain: string, level: 'encrypted' | 'verified', at: number): null;
+  /** Encrypts up to `limit` messages that an older version left in plain; returns how many. */
+  sealPlain(limit: number): number;
   dropContent(settledBefore: number, sandboxBefore: number, limit: number): number;
   dropHistory(before: number, now: number, limit: number): number;
   /** A small durable write. */
@@ -94,6 +97,8 @@ type Now<T> = {
 
 export interface ReaderCalls extends Now<HistoryStore> {
   figures(): QueueFigures;
+  /** Whether an older version left content in plain. */
+  plainLeft(): boolean;
   /**
    * Open deliveries on routes that are not in `routes`, as far as one of their own routes is, and those whose destination
    * does not fit their route.

@@ -30,6 +30,7 @@ interface ClaimRow {
   readonly via: string;
   readonly priority: number;
   readonly attempts: number;
+  readonly rounds: number;
   readonly crashes: number;
   readonly due_at: number;
   readonly deadline: number;
@@ -44,7 +45,7 @@ interface ClaimRow {
 }
 
 const CLAIM_COLUMNS = `d.did, d.id, m.id AS message_id, d.recipient, d.dsn AS recipient_dsn, d.route, d.destination, d.via,
-  d.priority, d.attempts, d.crashes, d.due_at, d.deadline, m.deadline_source, coalesce(d.return_path, m.mail_from) AS mail_from,
+  d.priority, d.attempts, d.rounds, d.crashes, d.due_at, d.deadline, m.deadline_source, coalesce(d.return_path, m.mail_from) AS mail_from,
   m.dsn, m.smtp_utf8, m.eight_bit, m.require_tls, m.tag, m.accepted_at`;
 
 /** Makes `claim` over `db`. */
@@ -178,6 +179,7 @@ function leaseOf(row: ClaimRow, token: number, leaseUntil: number): Lease {
     deadlineSource: row.deadline_source,
     destination: row.destination,
     attempts: row.attempts,
+    rounds: row.rounds,
     crashes: row.crashes,
     acceptedAt: row.accepted_at,
     dueAt: row.due_at,

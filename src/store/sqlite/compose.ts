@@ -2,6 +2,7 @@
  * The store, put together over two engines: the group commit before the writing one, the health, the keeper of the
  * write-ahead log, and the watch for changes from outside.
  */
+import { RelayError } from '../../core/errors.ts';
 import type { RelayEvent } from '../../core/event.ts';
 import type { Clock } from '../../core/time.ts';
 import type { Store } from '../store.ts';
@@ -36,12 +37,16 @@ export interface ComposeOptions {
   readonly voidLeases: boolean;
 }
 
+/** Messages that one transaction encrypts. */
+const SEAL_PIECE = 50;
+
 /** Puts the store together and makes its first write; closes `hosts` and rejects (`store-open`) when that fails. */
 export async function composeStore(hosts: Hosts, options: ComposeOptions): Promise<Store> {
   const { clock, floorBytes, onDisk } = options;
   const commitListeners: Listeners<{ readonly ms: number; readonly operations: number }> = [];
   const eventListeners: Listeners<readonly RelayEvent[]> = [];
   const outsideListeners: Listeners<void> = [];
+  let stopped = false;
   const reads = createReads(hosts.reader);
   const group = createGroupCommit(hosts.writer, onReply, onDisk ? endOfTurn : undefined);
   function onReply({ trouble, writes, ms, wal, events }: Reply): void {
@@ -69,6 +74,7 @@ export async function composeStore(hosts: Hosts, options: ComposeOptions): Promi
 
   await begin(hosts, group, options);
   await health.probe();
+  const sealing = sealPlain();
   if (onDisk) health.watch();
   const outside = onDisk
     ? watchOutsideChanges(
@@ -77,6 +83,15 @@ export async function composeStore(hosts: Hosts, options: ComposeOptions): Promi
         () => tell(outsideListeners, undefined),
       )
     : null;
+
+  /** Encrypts what an older version left in plain, piece by piece between other batches. Trouble shows in the commits. */
+  async function sealPlain(): Promise<void> {
+    try {
+      while (!stopped && (await reads.call('plainLeft'))) await group.call('sealPlain', SEAL_PIECE);
+    } catch (thrown) {
+      if (!(thrown instanceof RelayError)) throw thrown;
+    }
+  }
 
   let stopping: Promise<void> | null = null;
   return {
@@ -99,7 +114,9 @@ export async function composeStore(hosts: Hosts, options: ComposeOptions): Promi
     feed: { onEvents: (listener) => void eventListeners.push(listener) },
     stop() {
       stopping ??= (async () => {
+        stopped = true;
         health.stop();
+        await sealing;
         outside?.stop();
         await walKeeper.stop();
         await group.stop();

@@ -2,7 +2,7 @@
  * Opens one connection to the relay's database and makes sure of what durability rests on.
  *
  * WAL, then synchronous=FULL (in this order: switching to WAL sets it back to NORMAL), both read back and refused when they
- * did not take. secure_delete overwrites what is deleted, so that a dropped message leaves no bytes in the file;
+ * did not take. secure_delete overwrites what is deleted, so that a dropped message leaves none in the file (its key, and the log: `contents.ts`);
  * temp_store keeps sorting off the disk. Checkpoints are never automatic: they would fall into a commit (`checkpoint.ts`).
  *
  * Never open or close the database file by other means in the process that has it open: closing any descriptor of a file

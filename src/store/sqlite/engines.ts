@@ -1,9 +1,11 @@
 /** Opens connections and puts the engines over them, for a thread, for the calling thread, or in memory. */
 import { systemClock } from '../../core/time.ts';
+import { adoptKey } from './adopt-key.ts';
 import type { Engine } from './calls.ts';
 import { BUSY_MS, connect, MEMORY, openError } from './connect.ts';
 import { createEngine } from './engine.ts';
 import { createEventLog } from './event-log.ts';
+import { type ContentKeySource, createKeyRing, keyFileBeside, passingKey } from './key-ring.ts';
 import { migrate, requireSchema } from './migrations.ts';
 import { besideDatabase } from './process-lock.ts';
 import { createReader } from './reader.ts';
@@ -18,11 +20,14 @@ export interface WriterSettings {
   readonly migrate: boolean;
   /** A relay has kept its queue here before: an empty database is a loss. */
   readonly mustExist: boolean;
+  /** `content.key` beside the database unless given. */
+  readonly contentKeys?: ContentKeySource | undefined;
 }
 
 export interface ReaderSettings {
   readonly role: 'reader';
   readonly file: string;
+  readonly contentKeys?: ContentKeySource | undefined;
 }
 
 export type EngineSettings = WriterSettings | ReaderSettings;
@@ -40,12 +45,14 @@ export function openWriter(settings: WriterSettings): Engine {
     if (settings.migrate) migrate(db, settings.mustExist);
     else requireSchema(db);
     checkForDamage(db);
+    const ring = createKeyRing(settings.contentKeys ?? keyFileBeside(file));
+    if (settings.migrate) adoptKey(db, ring, systemClock.now());
     const reserve = createReserve(besideDatabase(file, 'reserve'));
     const events = createEventLog(db);
     return createEngine({
       db,
       events,
-      procedures: createWriter(db, events, settings.dropContentWhenSettled),
+      procedures: createWriter(db, events, settings.dropContentWhenSettled, ring),
       clock: systemClock,
       wal: createWalLook(db),
       makeRoom: reserve.spend,
@@ -72,7 +79,7 @@ export function openReader(settings: ReaderSettings): Engine {
     return createEngine({
       db,
       events: null,
-      procedures: createReader(db, duties),
+      procedures: createReader(db, duties, createKeyRing(settings.contentKeys ?? keyFileBeside(file))),
       clock: systemClock,
       wal: createWalLook(folder),
       makeRoom() {},
@@ -88,7 +95,7 @@ export function openReader(settings: ReaderSettings): Engine {
 }
 
 /** Opens a reading engine that cannot write at all; throws a `RelayError` `store-open`. */
-export function openReadOnly(file: string): Engine {
+export function openReadOnly(file: string, contentKeys: ContentKeySource): Engine {
   const db = connect({ file, readonly: true, busyMs: BUSY_MS });
   try {
     requireSchema(db);
@@ -96,7 +103,7 @@ export function openReadOnly(file: string): Engine {
     return createEngine({
       db,
       events: null,
-      procedures: createReader(db, { checkpoint: wal, freeBytes: () => null }),
+      procedures: createReader(db, { checkpoint: wal, freeBytes: () => null }, createKeyRing(contentKeys)),
       clock: systemClock,
       wal,
       makeRoom() {},
@@ -112,14 +119,16 @@ export function openReadOnly(file: string): Engine {
 export function openInMemory(dropContentWhenSettled: boolean): { readonly writer: Engine; readonly reader: Engine } {
   const db = connect({ file: MEMORY, readonly: false, busyMs: 0 });
   migrate(db, false);
+  const ring = createKeyRing(passingKey());
+  adoptKey(db, ring, systemClock.now());
   const wal = createWalLook(db);
   const shared = { db, clock: systemClock, wal, makeRoom() {} };
   const duties = { checkpoint: wal, freeBytes: () => null };
   const events = createEventLog(db);
-  const writing = createWriter(db, events, dropContentWhenSettled);
+  const writing = createWriter(db, events, dropContentWhenSettled, ring);
   return {
     writer: createEngine({ ...shared, events, procedures: writing, close: () => void db.close() }),
-    reader: createEngine({ ...shared, events: null, procedures: createReader(db, duties), close() {} }),
+    reader: createEngine({ ...shared, events: null, procedures: createReader(db, duties, ring), close() {} }),
   };
 }
 

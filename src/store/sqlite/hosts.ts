@@ -3,6 +3,7 @@ import { errorText, RelayError } from '../../core/errors.ts';
 import type { Host } from './calls.ts';
 import { openInMemory } from './engines.ts';
 import { createInlineHost } from './inline-host.ts';
+import type { ContentKeySource } from './key-ring.ts';
 import { type ProcessLock, takeProcessLock, wasUsedBefore } from './process-lock.ts';
 import { startThread } from './thread-host.ts';
 
@@ -33,7 +34,12 @@ export function openMemoryHosts(dropContentWhenSettled: boolean): Hosts {
  * version must not migrate under a relay that is at work. A first start makes the database first, so that a crash in
  * between leaves no lock without a database.
  */
-export async function openFileHosts(file: string, dropContentWhenSettled: boolean, exclusive: boolean): Promise<Hosts> {
+export async function openFileHosts(
+  file: string,
+  dropContentWhenSettled: boolean,
+  exclusive: boolean,
+  contentKeys: ContentKeySource | undefined,
+): Promise<Hosts> {
   const usedBefore = exclusive && wasUsedBefore(file);
   const opened: Host[] = [];
   let lock: ProcessLock | null = null;
@@ -49,10 +55,11 @@ export async function openFileHosts(file: string, dropContentWhenSettled: boolea
       dropContentWhenSettled,
       migrate: true,
       mustExist: usedBefore,
+      contentKeys,
     });
     opened.push(writer);
     if (exclusive) lock ??= takeProcessLock(file);
-    const reader = await startThread({ role: 'reader', file });
+    const reader = await startThread({ role: 'reader', file, contentKeys });
     opened.push(reader);
     return { writer, reader, stop };
   } catch (thrown) {

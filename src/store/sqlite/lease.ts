@@ -84,6 +84,7 @@ function moveOf(settlement: Settlement, row: DeliveryRow): Move {
     case 'deferred':
       return {
         to: 'deferred',
+        ...(settlement.rounds === undefined ? {} : { rounds: settlement.rounds }),
         dueAt: settlement.dueAt,
         route: settlement.route,
         destination: settlement.byDestination ? domainOf(row.recipient) : '',

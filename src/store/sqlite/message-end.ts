@@ -1,9 +1,10 @@
 /**
  * What happens to a message when one of its deliveries has come to its end, and when a report about it is owed no more.
  *
- * Content goes with the last open delivery, unless a sandbox captured the message or a report is still owed for it.
+ * Content and its key go with the last open delivery, in its transaction, unless a sandbox captured the message or a report is still owed for it.
  */
 import type Database from 'better-sqlite3';
+import type { Contents } from './contents.ts';
 import { deliveryKeys } from './keys.ts';
 import { OPEN_STATES, sqlList } from './states.ts';
 
@@ -15,7 +16,11 @@ export interface MessageEnd {
 }
 
 /** Makes the end of messages of `db`. */
-export function createMessageEnd(db: Database.Database, dropContentWhenSettled: boolean): MessageEnd {
+export function createMessageEnd(
+  db: Database.Database,
+  contents: Pick<Contents, 'drop'>,
+  dropContentWhenSettled: boolean,
+): MessageEnd {
   const open = db
     .prepare<[number, number], number>(
       `SELECT 1 FROM deliveries WHERE did BETWEEN ? AND ? AND state IN ${sqlList(OPEN_STATES)} LIMIT 1`,
@@ -30,7 +35,6 @@ export function createMessageEnd(db: Database.Database, dropContentWhenSettled: 
   const settleAndDrop = db.prepare<[number, number]>(
     'UPDATE messages SET settled_at = ?, content_kept = 0 WHERE mid = ? AND captured = 0',
   );
-  const dropContent = db.prepare<[number]>('DELETE FROM contents WHERE mid = ?');
   const settle = db.prepare<[number, number]>('UPDATE messages SET settled_at = ? WHERE mid = ?');
   const dropLate = db.prepare<[number]>(
     'UPDATE messages SET content_kept = 0 WHERE mid = ? AND captured = 0 AND settled_at IS NOT NULL AND content_kept = 1',
@@ -43,11 +47,11 @@ export function createMessageEnd(db: Database.Database, dropContentWhenSettled: 
       if (captured) markCaptured.run(mid);
       if (open.get(...deliveryKeys(mid)) !== undefined) return;
       const drop = dropContentWhenSettled && !(wantsReports && isOwed(mid));
-      if (drop && settleAndDrop.run(now, mid).changes > 0) dropContent.run(mid);
+      if (drop && settleAndDrop.run(now, mid).changes > 0) contents.drop(mid);
       else settle.run(now, mid);
     },
     reportGone(mid) {
-      if (dropContentWhenSettled && !isOwed(mid) && dropLate.run(mid).changes > 0) dropContent.run(mid);
+      if (dropContentWhenSettled && !isOwed(mid) && dropLate.run(mid).changes > 0) contents.drop(mid);
     },
   };
 }

@@ -19,6 +19,7 @@ export interface MessageRow extends EventMessageRow {
   readonly eight_bit: number;
   readonly signatures: string | null;
   readonly warnings: string | null;
+  readonly links: string | null;
   readonly client_address: string;
   readonly client_helo: string;
   readonly client_tls: string | null;
@@ -43,7 +44,7 @@ export const EVENT_MESSAGE_COLUMNS: string = `m.id AS message_id, m.header_messa
   m.priority, m.credential, m.accepted_at, m.deadline`;
 
 export const MESSAGE_COLUMNS: string = `${EVENT_MESSAGE_COLUMNS}, m.mid, m.mail_from, m.header_from, m.dsn, m.smtp_utf8,
-  m.collapse_key, m.require_tls, m.rule, m.deadline_source, m.size, m.eight_bit, m.signatures, m.warnings,
+  m.collapse_key, m.require_tls, m.rule, m.deadline_source, m.size, m.eight_bit, m.signatures, m.warnings, m.links,
   m.client_address, m.client_helo, m.client_tls, m.content_kept`;
 
 const NO_DSN: EnvelopeDsn = { ret: null, envid: null };
@@ -91,6 +92,7 @@ export function recordOf(row: MessageRow): MessageRecord {
     eightBit: row.eight_bit === 1,
     signatures: listOf(row.signatures),
     warnings: listOf(row.warnings),
+    links: row.links === null ? null : JSON.parse(row.links),
     client: { address: row.client_address, helo: row.client_helo, tls: row.client_tls },
   };
 }
@@ -100,8 +102,8 @@ export function createMessageInsert(db: Database.Database): (record: MessageReco
   const insert = db.prepare<(string | number | null)[]>(`
     INSERT INTO messages (id, header_message_id, mail_from, header_from, dsn, smtp_utf8, tag, tag_source, flow, metadata,
       priority, collapse_key, require_tls, credential, rule, accepted_at, deadline, deadline_source, size, eight_bit,
-      signatures, warnings, client_address, client_helo, client_tls, wants_reports)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
+      signatures, warnings, links, client_address, client_helo, client_tls, wants_reports)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`);
   return (record, wantsReports) => {
     const { client, dsn, metadata } = record;
     const { lastInsertRowid } = insert.run(
@@ -127,6 +129,7 @@ export function createMessageInsert(db: Database.Database): (record: MessageReco
       record.eightBit ? 1 : 0,
       record.signatures.length === 0 ? null : JSON.stringify(record.signatures),
       record.warnings.length === 0 ? null : JSON.stringify(record.warnings),
+      record.links === null ? null : JSON.stringify(record.links),
       client.address,
       client.helo,
       client.tls,

@@ -9,9 +9,10 @@ import type Database from 'better-sqlite3';
 import { RelayError } from '../../core/errors.ts';
 import { sql as first } from './migrations/0001.ts';
 import { sql as second } from './migrations/0002.ts';
+import { sql as third } from './migrations/0003.ts';
 import { RESTORE_HINT } from './process-lock.ts';
 
-export const MIGRATIONS: readonly string[] = [first, second];
+export const MIGRATIONS: readonly string[] = [first, second, third];
 
 /** Set by the first migration: `LPR1`. */
 const APPLICATION_ID = 0x4c505231;

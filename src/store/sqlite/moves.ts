@@ -41,6 +41,8 @@ export type Move = Reasons &
         readonly route: string;
         readonly destination: string;
         readonly crashes: number;
+        /** Absent: as many as before. */
+        readonly rounds?: number;
       }
   );
 
@@ -59,7 +61,8 @@ export function createMover(db: Database.Database, events: EventLog, end: Messag
     TARGETS.map((to) => [
       to,
       db.prepare<(string | number | null)[]>(`
-        UPDATE deliveries SET state = '${to}', route = ?, destination = ?, attempts = ?, crashes = ?, due_at = ?,
+        UPDATE deliveries SET state = '${to}', route = ?, destination = ?, attempts = ?, rounds = coalesce(?, rounds), crashes = ?,
+          due_at = ?,
           delivered_at = ?, last_response = coalesce(?, last_response), updated_at = ?, lease_until = NULL,
           lease_token = NULL
         WHERE did = ? AND ${mayBecome(to)}`),
@@ -79,9 +82,10 @@ export function createMover(db: Database.Database, events: EventLog, end: Messag
     const updated = updates
       .get(move.to)
       ?.run(
-        move.to === 'deferred' ? move.route : row.route,
+        move.to === 'deferred' ? move.route : (last?.route ?? row.route),
         move.to === 'deferred' ? move.destination : row.destination,
         attempts,
+        move.to === 'deferred' ? (move.rounds ?? null) : null,
         'crashes' in move ? move.crashes : row.crashes,
         dueAt,
         move.to === 'delivered' ? now : null,

@@ -2,6 +2,7 @@
 import type { HistoryStore, SuppressionStore } from '../store.ts';
 import { openReadOnly } from './engines.ts';
 import { createInlineHost } from './inline-host.ts';
+import { type ContentKeySource, keyFileBeside } from './key-ring.ts';
 import { createHistory, createReads } from './reads.ts';
 
 export interface SqliteReader extends HistoryStore {
@@ -9,9 +10,12 @@ export interface SqliteReader extends HistoryStore {
   stop(): Promise<void>;
 }
 
-/** Opens the database for reading, in the calling thread; rejects with a `RelayError` `store-open`. */
-export async function openSqliteReader(file: string): Promise<SqliteReader> {
-  const host = createInlineHost(openReadOnly(file));
+/** Opens the database for reading, in the calling thread; keys are read when a content is asked for, from `content.key` unless given; rejects with a `RelayError` `store-open`. */
+export async function openSqliteReader(
+  file: string,
+  contentKeys: ContentKeySource = keyFileBeside(file),
+): Promise<SqliteReader> {
+  const host = createInlineHost(openReadOnly(file, contentKeys));
   const reads = createReads(host);
   return {
     ...createHistory(reads),

@@ -18,6 +18,7 @@ import type { Store } from '../store.ts';
 import { composeStore } from './compose.ts';
 import { MEMORY } from './connect.ts';
 import { openFileHosts, openMemoryHosts } from './hosts.ts';
+import type { ContentKeySource } from './key-ring.ts';
 
 const DEFAULT_FREE_FLOOR_BYTES = 64 * 1024 * 1024;
 
@@ -31,6 +32,8 @@ export interface SqliteStoreOptions {
   readonly exclusive: boolean;
   /** Below this many free octets on the disk no mail is taken; 64 MB unless given. */
   readonly freeFloorBytes?: number;
+  /** What content is encrypted under: `content.key` beside the database unless given, made at the first start. */
+  readonly contentKeys?: ContentKeySource;
 }
 
 /** Opens the store; rejects with a `RelayError` `store-open` that says what is wrong and what to do. */
@@ -40,6 +43,6 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   const inMemory = file === MEMORY;
   const hosts = inMemory
     ? openMemoryHosts(dropContentWhenSettled)
-    : await openFileHosts(file, dropContentWhenSettled, exclusive);
+    : await openFileHosts(file, dropContentWhenSettled, exclusive, options.contentKeys);
   return composeStore(hosts, { file, clock, floorBytes, onDisk: !inMemory, voidLeases: exclusive && !inMemory });
 }

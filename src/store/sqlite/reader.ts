@@ -1,6 +1,7 @@
 /** Everything that the reading connection can do, assembled. */
 import type Database from 'better-sqlite3';
 import type { Procedures, ReaderCalls, WalState } from './calls.ts';
+import { createContentRead } from './contents.ts';
 import { createDomainReads } from './domains.ts';
 import { createFeedbackReads } from './feedback.ts';
 import { createAttemptReads } from './history-attempts.ts';
@@ -8,10 +9,10 @@ import { createEventReads } from './history-events.ts';
 import { createMessageReads } from './history-messages.ts';
 import { createQueueReads } from './history-queue.ts';
 import { createStats } from './history-stats.ts';
+import type { KeyRing } from './key-ring.ts';
 import { createReportReads } from './reports.ts';
 import { createReroutable } from './reroute.ts';
 import { createSuppressionReads } from './suppressions.ts';
-import { createContentRead } from './writer.ts';
 
 /** What of a reader is not a read of the database. */
 export interface ReaderDuties {
@@ -22,13 +23,14 @@ export interface ReaderDuties {
 }
 
 /** Makes the reading procedures of `db`; statements are prepared once, here. */
-export function createReader(db: Database.Database, duties: ReaderDuties): Procedures<ReaderCalls> {
+export function createReader(db: Database.Database, duties: ReaderDuties, ring: KeyRing): Procedures<ReaderCalls> {
   const { message, messages, find } = createMessageReads(db);
   const { eventsOf, events, rejectedFor } = createEventReads(db);
   const { queue, figures } = createQueueReads(db);
   const { suppression, suppressions } = createSuppressionReads(db);
   const { secret, knows, byMessageId } = createFeedbackReads(db);
   const { policy, tlsLevel } = createDomainReads(db);
+  const plain = db.prepare<[], number>('SELECT 1 FROM contents LIMIT 1').pluck();
   return {
     message: { access: 'read', run: message },
     messages: { access: 'read', run: messages },
@@ -40,6 +42,7 @@ export function createReader(db: Database.Database, duties: ReaderDuties): Proce
     stats: { access: 'read', run: createStats(db) },
     queue: { access: 'read', run: queue },
     figures: { access: 'read', run: figures },
+    plainLeft: { access: 'read', run: () => plain.get() !== undefined },
     reroutable: { access: 'read', run: createReroutable(db) },
     suppression: { access: 'read', run: suppression },
     suppressions: { access: 'read', run: suppressions },
@@ -49,7 +52,7 @@ export function createReader(db: Database.Database, duties: ReaderDuties): Proce
     pendingReports: { access: 'read', run: createReportReads(db) },
     policy: { access: 'read', run: policy },
     tlsLevel: { access: 'read', run: tlsLevel },
-    content: { access: 'read', run: createContentRead(db) },
+    content: { access: 'read', run: createContentRead(db, ring) },
     checkpoint: { access: 'alone', run: duties.checkpoint },
     freeBytes: { access: 'alone', run: duties.freeBytes },
   };

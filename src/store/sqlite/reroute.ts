@@ -1,6 +1,6 @@
 /**
- * After a change of config: undelivered deliveries leave routes that are no more, for the first of their own routes that is,
- * and those on a route that has gained or lost its limit for each recipient domain are put under the right destination.
+ * After a change of config, at the start, and when a route went down or came up: undelivered deliveries leave routes that cannot
+ * be used, for the first of their own that can, and those on a route that has gained or lost its limit for each recipient domain are put under the right destination.
  *
  * The search runs on the reading connection, since it may have to look at every delivery that waits on a vanished route;
  * the moves follow in pieces. A delivery in work is moved too; its attempt is recorded under the routes that it was tried on.

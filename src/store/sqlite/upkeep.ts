@@ -1,6 +1,7 @@
 /** Deleting what is past its time, a bounded piece at a call, so that no commit is held up for long. */
 import type Database from 'better-sqlite3';
 import type { WriterCalls } from './calls.ts';
+import type { Contents } from './contents.ts';
 import { deliveryKeys } from './keys.ts';
 
 type UpkeepCalls = Pick<WriterCalls, 'dropContent' | 'dropHistory'>;
@@ -20,7 +21,7 @@ interface MessageAge {
 }
 
 /** Makes `dropContent` and `dropHistory` over `db`. */
-export function createUpkeep(db: Database.Database): UpkeepCalls {
+export function createUpkeep(db: Database.Database, contents: Pick<Contents, 'drop'>): UpkeepCalls {
   const contentPastTime = db
     .prepare<[number, number, number], number>(
       `SELECT mid FROM messages INDEXED BY messages_content
@@ -31,12 +32,12 @@ export function createUpkeep(db: Database.Database): UpkeepCalls {
        ORDER BY settled_at LIMIT ?`,
     )
     .pluck();
-  const dropContent = db.prepare<[number]>('DELETE FROM contents WHERE mid = ?');
   const markDropped = db.prepare<[number]>('UPDATE messages SET content_kept = 0 WHERE mid = ?');
 
   // A walk from the oldest message on, which ends at the first that was accepted too late to have settled before.
   const oldestMessages = db.prepare<[], MessageAge>('SELECT mid, accepted_at, settled_at FROM messages ORDER BY mid');
-  // Attempts, feedback and reports go with their delivery, content with its message (ON DELETE CASCADE).
+  // Attempts, feedback and reports go with their delivery, content with its message (ON DELETE CASCADE), a key with
+  // its content (a trigger).
   const dropDeliveries = db.prepare<[number, number]>('DELETE FROM deliveries WHERE did BETWEEN ? AND ?');
   const dropMessage = db.prepare<[number]>('DELETE FROM messages WHERE mid = ?');
   const oldest = db.prepare<[number], EventAge>('SELECT seq, at FROM events ORDER BY seq LIMIT ?');
@@ -46,8 +47,8 @@ export function createUpkeep(db: Database.Database): UpkeepCalls {
       SELECT scope, key FROM idempotency INDEXED BY idempotency_expiry WHERE expires_at <= ? LIMIT ?)`);
   const pastTime = [
     db.prepare<[number, number]>(`
-      DELETE FROM throttle WHERE (scope, recipient_key, at, did) IN (
-        SELECT scope, recipient_key, at, did FROM throttle INDEXED BY throttle_expiry WHERE expires_at <= ? LIMIT ?)`),
+      DELETE FROM throttle WHERE (scope, recipient_key, number) IN (
+        SELECT scope, recipient_key, number FROM throttle INDEXED BY throttle_expiry WHERE expires_at <= ? LIMIT ?)`),
     db.prepare<[number, number]>(`
       DELETE FROM suppressions WHERE recipient_key IN (
         SELECT recipient_key FROM suppressions INDEXED BY suppressions_expiry WHERE expires_at <= ? LIMIT ?)`),
@@ -83,7 +84,7 @@ export function createUpkeep(db: Database.Database): UpkeepCalls {
       const mids = contentPastTime.all(0, settledBefore, limit);
       mids.push(...contentPastTime.all(1, sandboxBefore, limit - mids.length));
       for (const mid of mids) {
-        dropContent.run(mid);
+        contents.drop(mid);
         markDropped.run(mid);
       }
       return mids.length;

@@ -5,7 +5,9 @@
  *                between two batches; the next commit then starts the log over
  *   readers in   a reader that holds an old view keeps the log from starting over: past HARD_FRAMES, and as often again,
  *   the way      commits wait a moment for readers to let go, so that it cannot grow without end
- *   idle         fold it whole and cut its file, so that nothing deleted stays readable in it
+ *   secrecy      every OVERWRITE_MS while there are commits: start it over, and overwrite what is left of earlier rounds, so
+ *                that a destroyed key does not stay readable in it
+ *   idle         the same, and cut its file
  *
  * Automatic checkpoints inside a commit cost 5 to 7 ms at the 99th percentile. Losing a checkpoint loses nothing.
  */
@@ -17,6 +19,7 @@ const SOFT_FRAMES = 1000;
 /** 64 MB. */
 const HARD_FRAMES = 16_000;
 const IDLE_MS = 2000;
+const OVERWRITE_MS = 10_000;
 
 export interface WalKeeperDeps {
   readonly clock: Clock;
@@ -39,6 +42,8 @@ export function createWalKeeper({ clock, foldBeside, foldBetween }: WalKeeperDep
   let nextSoft = SOFT_FRAMES;
   let nextHard = HARD_FRAMES;
   let lastWriteMs = 0;
+  /** Since when there may be something to overwrite. */
+  let stainedMs: number | null = null;
   let cancelIdle: CancelTimer | null = null;
   let stopped = false;
 
@@ -53,10 +58,25 @@ export function createWalKeeper({ clock, foldBeside, foldBetween }: WalKeeperDep
     cancelIdle = clock.after(delayMs, () => {
       cancelIdle = null;
       const quietMs = clock.monotonicMs() - lastWriteMs;
-      if (quietMs < IDLE_MS) watchForIdle(IDLE_MS - quietMs);
-      else if (folding === null) begin(() => foldBetween('TRUNCATE'));
+      if (quietMs < IDLE_MS) {
+        overwriteInTime();
+        watchForIdle(IDLE_MS - quietMs);
+      } else if (folding === null) {
+        stainedMs = null;
+        begin(() => foldBetween('TRUNCATE'));
+      }
       // The fold under way does not cut the file, and no write need follow that would begin the watch anew.
       else watchForIdle(IDLE_MS);
+    });
+  }
+
+  function overwriteInTime(): void {
+    const nowMs = clock.monotonicMs();
+    if (folding !== null || stainedMs === null || nowMs - stainedMs < OVERWRITE_MS) return;
+    stainedMs = nowMs;
+    begin(async () => {
+      await foldBeside();
+      await foldBetween('OVERWRITE');
     });
   }
 
@@ -64,6 +84,7 @@ export function createWalKeeper({ clock, foldBeside, foldBetween }: WalKeeperDep
     note({ frames }) {
       if (stopped) return;
       lastWriteMs = clock.monotonicMs();
+      stainedMs ??= lastWriteMs;
       if (cancelIdle === null) watchForIdle(IDLE_MS);
       if (frames < SOFT_FRAMES) {
         nextSoft = SOFT_FRAMES;

@@ -6,21 +6,24 @@
  * for a settle's SELECT instead of 3. Its plan is fixed by INDEXED BY anyway.
  */
 import type Database from 'better-sqlite3';
-import type { MessageId } from '../../core/ids.ts';
+import { errorCode } from '../../core/errors.ts';
 import { BUSY_MS } from './connect.ts';
 import { createAccept } from './accept.ts';
 import type { CheckpointMode, Procedures, WalState, WriterCalls } from './calls.ts';
 import { createClaim } from './claim.ts';
+import { createContentRead, createContents } from './contents.ts';
 import { createDelay } from './delay.ts';
 import { createDomainWrites } from './domains.ts';
 import { createNextDue } from './due.ts';
 import type { EventLog } from './event-log.ts';
 import { createExpire } from './expire.ts';
 import { createFeedback } from './feedback.ts';
+import type { KeyRing } from './key-ring.ts';
 import { createLeases, createTokens } from './lease.ts';
 import { createMessageEnd } from './message-end.ts';
 import { createMover } from './moves.ts';
 import { createOperate } from './operate.ts';
+import { overwriteWal } from './overwrite-wal.ts';
 import { beginEpoch, createReclaim } from './reclaim.ts';
 import { createReportWrites } from './reports.ts';
 import { createReroute } from './reroute.ts';
@@ -35,19 +38,21 @@ export function createWriter(
   db: Database.Database,
   events: EventLog,
   dropContentWhenSettled: boolean,
+  ring: KeyRing,
 ): Procedures<WriterCalls> {
-  const end = createMessageEnd(db, dropContentWhenSettled);
+  const contents = createContents(db, ring);
+  const end = createMessageEnd(db, contents, dropContentWhenSettled);
   const move = createMover(db, events, end);
   const reports = createReportWrites(db, end);
   let epoch = 0;
   const nextToken = createTokens(() => epoch);
-  const { accept, reject } = createAccept(db, { events, move, end, reports, nextToken });
+  const { accept, reject } = createAccept(db, { contents, events, move, end, reports, nextToken });
   const { renew, settle, release } = createLeases(db, move);
   const { retryNow, cancel } = createOperate(db, move);
-  const { dropContent, dropHistory } = createUpkeep(db);
+  const { dropContent, dropHistory } = createUpkeep(db, contents);
   const { putSuppression, removeSuppression } = createSuppressionWrites(db);
   const { putPolicy, removePolicy, noteTlsLevel } = createDomainWrites(db);
-  const content = createContentRead(db);
+  const content = createContentRead(db, ring);
   const probe = db.prepare<[number]>('UPDATE relay SET probed_at = ? WHERE only_row = 1');
   const dataVersion = db.prepare<[], number>('PRAGMA data_version').pluck();
 
@@ -93,6 +98,7 @@ export function createWriter(
     putPolicy: { access: 'write', run: putPolicy },
     removePolicy: { access: 'write', run: removePolicy },
     noteTlsLevel: { access: 'write', run: noteTlsLevel },
+    sealPlain: { access: 'write', run: contents.sealPlain },
     dropContent: { access: 'write', run: dropContent },
     dropHistory: { access: 'write', run: dropHistory },
     probe: {
@@ -107,27 +113,48 @@ export function createWriter(
   };
 }
 
-/** Reads the bytes of a message, or null when they are gone. */
-export function createContentRead(db: Database.Database): (id: MessageId) => Uint8Array | null {
-  const read = db
-    .prepare<[MessageId], Uint8Array>(
-      'SELECT bytes FROM messages m CROSS JOIN contents c ON c.mid = m.mid WHERE m.id = +?',
-    )
-    .pluck();
-  return (id) => read.get(id) ?? null;
-}
-
 /**
  * Moves frames of the write-ahead log into the database file, as far as `mode` asks and readers let it. PASSIVE waits for
  * nobody; the others wait for readers, and here never for long, since commits wait meanwhile.
  */
 export function checkpoint(db: Database.Database, mode: CheckpointMode): WalState {
-  if (mode === 'PASSIVE') return readWal(db.prepare('PRAGMA wal_checkpoint(PASSIVE)').raw().get());
+  switch (mode) {
+    case 'PASSIVE':
+      return fold(db, mode);
+    case 'RESTART':
+      return foldWithReaders(db, mode);
+    case 'OVERWRITE':
+      foldWithReaders(db, 'RESTART');
+      overwrite(db);
+      return createWalLook(db)();
+    case 'TRUNCATE':
+      foldWithReaders(db, 'RESTART');
+      overwrite(db);
+      return foldWithReaders(db, mode);
+  }
+}
+
+function fold(db: Database.Database, mode: 'PASSIVE' | 'RESTART' | 'TRUNCATE'): WalState {
+  return readWal(db.prepare(`PRAGMA wal_checkpoint(${mode})`).raw().get());
+}
+
+function foldWithReaders(db: Database.Database, mode: 'RESTART' | 'TRUNCATE'): WalState {
   db.pragma(`busy_timeout = ${READERS_WAIT_MS}`);
   try {
-    return readWal(db.prepare(`PRAGMA wal_checkpoint(${mode})`).raw().get());
+    return fold(db, mode);
   } finally {
     db.pragma(`busy_timeout = ${BUSY_MS}`);
+  }
+}
+
+/** What a full or failing disk leaves as it is, the next time overwrites; whatever else is thrown is a bug. */
+function overwrite(db: Database.Database): void {
+  if (db.memory) return;
+  try {
+    overwriteWal(db);
+  } catch (thrown) {
+    if (errorCode(thrown) === null) throw thrown;
+    if (db.inTransaction) db.exec('ROLLBACK');
   }
 }
 
