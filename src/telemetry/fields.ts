@@ -27,7 +27,8 @@ export const LOG_FIELDS = {
   next_attempt_at: 'When the next attempt is due',
   route: 'Route of the attempt',
   next_hop: '`host:port`, or `host[address]:port`, that was spoken to',
-  outcome: 'What came of the attempt: `delivered`, `deferred`, `rejected`, `uncertain`; in `report.` lines what is reported',
+  outcome:
+    'What came of the attempt: `delivered`, `deferred`, `rejected`, `uncertain`; in `report.` lines what is reported',
   cause: 'Whose fault a failed attempt was',
   stage: 'How far the SMTP conversation had come',
   tls: 'TLS version of the connection, or the TLS setting of a listener',
