@@ -38,11 +38,11 @@
 import { unreachable } from '../core/errors.ts';
 import type { LinkKind } from '../mail/links.ts';
 
-export type LinkCode = (typeof LINK_CODES)[number];
+export type LinkCode = (typeof BREACHES)[number] | (typeof WARNINGS)[number];
 export type FindingSeverity = 'breach' | 'warning';
 
-/** In the order in which they are told: what helps most comes first. */
-export const LINK_CODES = [
+/** Each list in the order in which its findings are told: what helps most comes first. */
+const BREACHES = [
   'local-host',
   'reserved-host',
   'ip-host',
@@ -61,6 +61,9 @@ export const LINK_CODES = [
   'frame',
   'refresh',
   'not-read-whole',
+] as const;
+
+const WARNINGS = [
   'http-link',
   'odd-port',
   'bare-host',
@@ -72,17 +75,10 @@ export const LINK_CODES = [
   'list-unsubscribe',
 ] as const;
 
-const WARNINGS: ReadonlySet<LinkCode> = new Set<LinkCode>([
-  'http-link',
-  'odd-port',
-  'bare-host',
-  'remote-image',
-  'no-text-part',
-  'link-not-in-text',
-  'html-too-long',
-  'html-attachment',
-  'list-unsubscribe',
-]);
+/** Breaches first. */
+export const LINK_CODES: readonly LinkCode[] = [...BREACHES, ...WARNINGS];
+
+const WARNING_CODES: ReadonlySet<LinkCode> = new Set<LinkCode>(WARNINGS);
 
 /** What a finding is about; fields that do not apply are null. */
 export interface FindingPlace {
@@ -97,7 +93,7 @@ export interface FindingPlace {
 
 /** Whether `code` refuses a message under `action: reject`. */
 export function severityOf(code: LinkCode): FindingSeverity {
-  return WARNINGS.has(code) ? 'warning' : 'breach';
+  return WARNING_CODES.has(code) ? 'warning' : 'breach';
 }
 
 const KIND_WORDS: Readonly<Record<LinkKind, string>> = {

@@ -8,7 +8,19 @@
  * number of full destinations without a look at their backlogs, and a route without destinations pays nothing for it.
  * `superseded_by` of a delivery in work: a newer message came; the delivery ends with its attempt.
  */
-export const sql = `
+/** What a delivery that no longer waits leaves behind: nothing, or the next one's time. */
+const FORGET_OLD = `  DELETE FROM waiting
+  WHERE route = old.route AND priority = old.priority AND destination = old.destination AND due_at >= old.due_at
+    AND NOT EXISTS (
+      SELECT 1 FROM deliveries d WHERE d.route = old.route AND d.priority = old.priority
+        AND d.destination = old.destination AND d.due_at IS NOT NULL AND d.crashes = 0);
+  UPDATE waiting SET due_at = (
+      SELECT min(d.due_at) FROM deliveries d WHERE d.route = old.route AND d.priority = old.priority
+        AND d.destination = old.destination AND d.due_at IS NOT NULL AND d.crashes = 0)
+  WHERE route = old.route AND priority = old.priority AND destination = old.destination AND due_at >= old.due_at;
+`;
+
+export const sql: string = `
 ALTER TABLE relay ADD COLUMN secret BLOB;
 UPDATE relay SET secret = randomblob(32);
 
@@ -57,29 +69,11 @@ END;
 CREATE TRIGGER waiting_go AFTER UPDATE OF route, destination, due_at, crashes ON deliveries
 WHEN old.destination <> '' AND old.due_at IS NOT NULL AND old.crashes = 0
 BEGIN
-  DELETE FROM waiting
-  WHERE route = old.route AND priority = old.priority AND destination = old.destination AND due_at >= old.due_at
-    AND NOT EXISTS (
-      SELECT 1 FROM deliveries d WHERE d.route = old.route AND d.priority = old.priority
-        AND d.destination = old.destination AND d.due_at IS NOT NULL AND d.crashes = 0);
-  UPDATE waiting SET due_at = (
-      SELECT min(d.due_at) FROM deliveries d WHERE d.route = old.route AND d.priority = old.priority
-        AND d.destination = old.destination AND d.due_at IS NOT NULL AND d.crashes = 0)
-  WHERE route = old.route AND priority = old.priority AND destination = old.destination AND due_at >= old.due_at;
-END;
+${FORGET_OLD}END;
 CREATE TRIGGER waiting_gone AFTER DELETE ON deliveries
 WHEN old.destination <> '' AND old.due_at IS NOT NULL AND old.crashes = 0
 BEGIN
-  DELETE FROM waiting
-  WHERE route = old.route AND priority = old.priority AND destination = old.destination AND due_at >= old.due_at
-    AND NOT EXISTS (
-      SELECT 1 FROM deliveries d WHERE d.route = old.route AND d.priority = old.priority
-        AND d.destination = old.destination AND d.due_at IS NOT NULL AND d.crashes = 0);
-  UPDATE waiting SET due_at = (
-      SELECT min(d.due_at) FROM deliveries d WHERE d.route = old.route AND d.priority = old.priority
-        AND d.destination = old.destination AND d.due_at IS NOT NULL AND d.crashes = 0)
-  WHERE route = old.route AND priority = old.priority AND destination = old.destination AND due_at >= old.due_at;
-END;
+${FORGET_OLD}END;
 
 CREATE TABLE suppressions (
   recipient_key TEXT PRIMARY KEY,
