@@ -213,7 +213,7 @@ async function start(
       const delayAt = delayedAfterMs === null ? null : record.acceptedAt + delayedAfterMs;
       scheduler.watch({ deadline: record.deadline, delayAt });
       if (started) return;
-      for (const { route, recipient } of deliveries) scheduler.wake({ route, priority: record.priority, recipient });
+      for (const { route } of deliveries) scheduler.wake({ route, priority: record.priority });
     },
     onRejected: (refusal) => metrics.rejected(refusal),
   });

@@ -19,7 +19,7 @@ import type { Config } from '../config/types.ts';
 import { domainOf, type EnvelopeAddress } from '../core/address.ts';
 import { RelayError } from '../core/errors.ts';
 import type { DeliveryId, Ids, MessageId } from '../core/ids.ts';
-import type { MessageRecord, NewDelivery, Priority } from '../core/message.ts';
+import type { MessageRecord, NewDelivery } from '../core/message.ts';
 import { type Refusal, refuse } from '../core/refusal.ts';
 import type { Clock } from '../core/time.ts';
 import { generateMessageId, readMessageId } from '../mail/message-id.ts';
@@ -31,7 +31,7 @@ import type { LinkAudit } from '../core/link-audit.ts';
 import { refusalOfAudit } from '../policy/links.ts';
 import { checkEnvelopeSender } from '../policy/sender.ts';
 import type { Signer } from '../signing/sign.ts';
-import type { AcceptResult, HeadStart, HealthStore, IdempotencyClaim, IntakeStore } from '../store/store.ts';
+import type { AcceptResult, Arrival, HeadStart, HealthStore, IdempotencyClaim, IntakeStore } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import { type Decision, decide } from './decide.ts';
 import { submissionDigest } from './digest.ts';
@@ -63,19 +63,12 @@ export interface IntakeDeps {
   /** The envelope sender at `domain` by which a report about this delivery finds it. */
   readonly returnPath: (delivery: DeliveryId, domain: string) => EnvelopeAddress;
   /** A place on a route whose attempt may begin with the commit, or null when the delivery has to stand in line. */
-  readonly headStart: (arrival: ArrivingDelivery) => HeadStart | null;
+  readonly headStart: (arrival: Arrival) => HeadStart | null;
   /** A newer message takes the place of these deliveries, which are being sent just now. */
   readonly interrupt: (deliveries: readonly DeliveryId[]) => void;
   /** Called after the commit, before the answer. `started`: its attempt begins by itself; else the queue must be woken. */
   readonly onAccepted: (accepted: AcceptedMessage, started: boolean) => void;
   readonly onRejected: (refusal: Refusal) => void;
-}
-
-/** What decides whether a delivery may begin at once. */
-export interface ArrivingDelivery {
-  readonly route: string;
-  readonly priority: Priority;
-  readonly recipient: EnvelopeAddress;
 }
 
 export interface AcceptedMessage {

@@ -38,13 +38,15 @@ export function createLanes(
   const retireWhenQuiet = (lane: Lane): void => {
     if (lane.retired && lane.busy() === 0) onRetired(lane.target.transport);
   };
-  const fill = (next: ReadonlyMap<string, LaneTarget>, isDown: (route: string) => boolean): void => {
+  const isDown = (route: string): boolean => (lanes.get(route)?.breaker?.state() ?? 'closed') !== 'closed';
+  /** A route whose config changed begins as it was: one that was down is probed before mail goes there. */
+  const fill = (next: ReadonlyMap<string, LaneTarget>, down: ReadonlySet<string>): void => {
     const before = lanes;
     lanes = new Map();
     for (const [route, target] of next) {
       const old = before.get(route);
       const kept = old?.target.transport === target.transport;
-      lanes.set(route, kept ? old : new Lane(route, target, clock, isDown(route)));
+      lanes.set(route, kept ? old : new Lane(route, target, clock, down.has(route)));
     }
     const used = new Set(lanes.values());
     for (const lane of before.values()) {
@@ -54,15 +56,11 @@ export function createLanes(
       retireWhenQuiet(lane);
     }
   };
-  fill(targets, (route) => down.has(route));
+  fill(targets, down);
   return {
     all: () => lanes,
     get: (route) => lanes.get(route),
-    replace(next) {
-      const before = lanes;
-      // A route whose config changed begins as it was: one that was down is probed before mail goes there.
-      fill(next, (route) => (before.get(route)?.breaker?.state() ?? 'closed') !== 'closed');
-    },
+    replace: (next) => fill(next, new Set([...lanes.keys()].filter(isDown))),
     giveSlot(lane, passenger) {
       lane.give(passenger);
       retireWhenQuiet(lane);

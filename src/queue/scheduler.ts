@@ -16,10 +16,9 @@ import type { DeliveryId, MessageId } from '../core/ids.ts';
 import type { LaneRoom } from '../core/lane-room.ts';
 import type { Outcome } from '../core/outcome.ts';
 import type { Priority } from '../core/message.ts';
-import type { EnvelopeAddress } from '../core/address.ts';
 import type { CancelTimer, Clock } from '../core/time.ts';
 import type { Transport } from '../delivery/transport.ts';
-import type { DestinationRoom, HeadStart, Lease, QueueStore } from '../store/store.ts';
+import type { Arrival, DestinationRoom, HeadStart, Lease, QueueStore } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import { type AttemptDeps, runAttempt } from './attempt.ts';
 import { createJourney, passengerOf } from './journey.ts';
@@ -51,13 +50,6 @@ export interface SchedulerDeps {
   readonly onRetired: (transport: Transport) => void;
 }
 
-/** A delivery that was accepted, as far as the scheduler needs to know it. */
-export interface Arrival {
-  readonly route: string;
-  readonly priority: Priority;
-  readonly recipient: EnvelopeAddress;
-}
-
 /** Moments at which something is to be done about a message, whatever else happens; epoch milliseconds. */
 export interface Moments {
   readonly deadline: number;
@@ -69,7 +61,7 @@ export interface Scheduler {
   /** Takes back the leases of a dead predecessor and begins. */
   start(): Promise<void>;
   /** A delivery waits on its route, due at once. */
-  wake(arrival: Arrival): void;
+  wake(arrival: Pick<Arrival, 'route' | 'priority'>): void;
   /** A message was accepted that has these moments. */
   watch(moments: Moments): void;
   /** A head start for a delivery, or null when other mail is due there or it has no room: then `wake` puts it in line. */
@@ -151,7 +143,8 @@ export function createScheduler(
       work();
     },
     watch(moments) {
-      watchFor(moments);
+      nextDeadline = Math.min(nextDeadline, moments.deadline);
+      nextDelay = Math.min(nextDelay, moments.delayAt ?? NEVER);
       if (!working && !stopping.signal.aborted) armTimer();
     },
     headStart(arrival) {
@@ -407,11 +400,6 @@ export function createScheduler(
     const lane = lanes.get(route);
     if (lane === undefined) rerouteWanted = true;
     else lane.mayBeDue(priority, at);
-  }
-
-  function watchFor({ deadline, delayAt }: Moments): void {
-    nextDeadline = Math.min(nextDeadline, deadline);
-    nextDelay = Math.min(nextDelay, delayAt ?? NEVER);
   }
 
   function armTimer(): void {

@@ -144,6 +144,13 @@ export interface Lease {
   readonly deadline: number;
 }
 
+/** A delivery that is about to be accepted, as far as it decides whether its attempt may start with the commit. */
+export interface Arrival {
+  readonly route: string;
+  readonly priority: Priority;
+  readonly recipient: EnvelopeAddress;
+}
+
 /** A slot held for a delivery that is about to be accepted, so that its attempt starts with the commit. */
 export interface HeadStart {
   /** How long the lease is to run. */

@@ -3,11 +3,12 @@ import type { Config } from '../../src/config/types.ts';
 import { RelayError } from '../../src/core/errors.ts';
 import { createIds } from '../../src/core/ids.ts';
 import type { Refusal } from '../../src/core/refusal.ts';
-import { type ArrivingDelivery, createIntake, type IntakeDeps } from '../../src/intake/accept.ts';
+import { createIntake, type IntakeDeps } from '../../src/intake/accept.ts';
 import type { Accepted, Intake, Submission } from '../../src/intake/submission.ts';
 import type { Signer } from '../../src/signing/sign.ts';
 import { openSqliteStore } from '../../src/store/sqlite/open.ts';
 import type {
+  Arrival,
   HeadStart,
   HealthStore,
   IntakeStore,
@@ -45,7 +46,7 @@ describe('accepting a message', () => {
     readonly signer?: Signer;
     readonly intake?: IntakeStore;
     readonly health?: Pick<HealthStore, 'current'>;
-    readonly headStart?: (arrival: ArrivingDelivery) => HeadStart | null;
+    readonly headStart?: (arrival: Arrival) => HeadStart | null;
     readonly chooseRoute?: IntakeDeps['chooseRoute'];
     readonly interrupt?: IntakeDeps['interrupt'];
   }
@@ -344,7 +345,7 @@ describe('accepting a message', () => {
     });
 
     it('asks for a head start on the route, in the lane and for the recipient that it will have', async () => {
-      const asked: ArrivingDelivery[] = [];
+      const asked: Arrival[] = [];
       await given({
         chooseRoute: () => 'direct',
         headStart: (arrival) => {

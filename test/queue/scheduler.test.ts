@@ -127,7 +127,7 @@ describe('the scheduler', () => {
     });
     if (accepted.kind === 'accepted') scheduler?.interrupt(accepted.interrupt);
     scheduler?.watch({ deadline, delayAt: delayedAfterMs === null ? null : clock.now() + delayedAfterMs });
-    scheduler?.wake({ route, priority, recipient: address(recipient) });
+    scheduler?.wake({ route, priority });
     return id;
   };
 
