@@ -1,10 +1,10 @@
 /** Somebody sets the machine's clock while mail waits: nothing that has time left ends, and nothing that is over is sent. */
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { createTransport } from 'nodemailer';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type NextHop, reply, startNextHop } from '../support/next-hop.ts';
 import { createRelayHome, type RelayHome, type RelayProcess, sandboxConfig } from '../support/relay.ts';
+import { sendReset } from '../support/send-reset.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -33,16 +33,9 @@ afterEach(async () => {
   await home.remove();
 });
 
-/** Sends a reset that is worth something for `ttl`. */
-async function sendReset(ttl: string): Promise<void> {
-  const transport = createTransport({ host: '127.0.0.1', port: relay.smtpPort, ignoreTLS: true });
-  await transport.sendMail({
-    from: 'app@example.com',
-    to: 'ann@example.net',
-    subject: 'Reset your password',
-    text: 'https://accounts.example.com/reset?token=secret',
-    headers: { 'X-Leadpush-Tag': 'password-reset', 'X-Leadpush-TTL': ttl },
-  });
+/** Sends a reset that is worth something for `ttl`, and waits until it was tried once. */
+async function deferReset(ttl: string): Promise<void> {
+  await sendReset(relay.smtpPort, { headers: { 'X-Leadpush-TTL': ttl } });
   await relay.line((line) => line['event'] === 'message.deferred');
 }
 
@@ -50,7 +43,7 @@ const setClock = (byMs: number): Promise<void> => writeFile(path.join(home.dir, 
 
 describe('a clock that is set', () => {
   it('an hour ahead ends no mail that has time left', async () => {
-    await sendReset('15m');
+    await deferReset('15m');
     await setClock(HOUR_MS);
     await relay.line((line) => line['event'] === 'clock.stepped');
     hop.on('RCPT', null);
@@ -59,7 +52,7 @@ describe('a clock that is set', () => {
   });
 
   it('an hour back lets no mail live longer than its time', async () => {
-    await sendReset('3s');
+    await deferReset('3s');
     await setClock(-HOUR_MS);
     await relay.line((line) => line['event'] === 'clock.stepped');
     await relay.line((line) => line['event'] === 'message.expired', 10_000);

@@ -5,13 +5,13 @@
  * Times are bounds that the relay promises (a refused connection: one second; a black hole: the connect timeout), with room
  * for a busy machine, and not measurements of speed.
  */
-import { createTransport } from 'nodemailer';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openBlackHole } from '../support/black-hole.ts';
 import { arrivals, countCopies, openDeliveries, readDeliveries } from '../support/ledger.ts';
 import { type Ledger, startLoad } from '../support/load.ts';
 import { type NextHop, replyAndHangUp, startNextHop } from '../support/next-hop.ts';
 import { createRelayHome, type RelayHome, type RelayProcess, sandboxConfig, until } from '../support/relay.ts';
+import { sendReset } from '../support/send-reset.ts';
 
 const SENDERS = 10;
 const PER_SECOND = 200;
@@ -75,14 +75,7 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 /** One reset mail; resolves with the milliseconds from its 250 to its arrival at `hop`. */
 async function sendOne(hop: NextHop): Promise<number> {
   const before = hop.messages.length;
-  const transport = createTransport({ host: '127.0.0.1', port: relay.smtpPort, ignoreTLS: true });
-  await transport.sendMail({
-    from: 'app@example.com',
-    to: 'ann@example.net',
-    subject: 'Reset your password',
-    text: 'https://accounts.example.com/reset?token=secret',
-    headers: { 'X-Leadpush-Tag': 'password-reset' },
-  });
+  await sendReset(relay.smtpPort);
   const answeredMs = performance.now();
   await hop.until(() => hop.messages.length > before);
   return (hop.messages.at(-1)?.atMonotonicMs ?? 0) - answeredMs;

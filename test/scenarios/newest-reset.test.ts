@@ -2,10 +2,10 @@
  * Three resets are requested while the next hop is down: a person who clicks "forgot password" again and again gets the last
  * link alone, and none that is dead already.
  */
-import { createTransport } from 'nodemailer';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type NextHop, startNextHop } from '../support/next-hop.ts';
 import { createRelayHome, type RelayHome, type RelayProcess, sandboxConfig, until } from '../support/relay.ts';
+import { sendReset } from '../support/send-reset.ts';
 
 interface Told {
   readonly type: string;
@@ -44,17 +44,7 @@ async function startRelay(ttl: string): Promise<void> {
 }
 
 /** Asks for a reset; resolves with the message's id. */
-async function requestReset(token: string): Promise<string> {
-  const transport = createTransport({ host: '127.0.0.1', port: relay.smtpPort, ignoreTLS: true });
-  const { response } = await transport.sendMail({
-    from: 'app@example.com',
-    to: 'ann@example.net',
-    subject: 'Reset your password',
-    text: `https://accounts.example.com/reset?token=${token}`,
-    headers: { 'X-Leadpush-Tag': 'password-reset' },
-  });
-  return /msg_\w+/.exec(response)?.[0] ?? '';
-}
+const requestReset = (token: string): Promise<string> => sendReset(relay.smtpPort, { token });
 
 async function events(): Promise<readonly Told[]> {
   const { stdout } = await home.cli(['tail', '--json', '--recipient', 'ann@example.net']);
