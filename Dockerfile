@@ -12,12 +12,16 @@
 FROM node:24-bookworm-slim AS packages
 WORKDIR /relay
 COPY package.json package-lock.json .npmrc ./
+COPY src/sdk/package.json ./src/sdk/
+COPY src/dashboard/package.json ./src/dashboard/
 # No package that ships needs an install script: better-sqlite3 brings its binary along.
 RUN npm ci --omit=dev --ignore-scripts
 
 FROM node:24-bookworm-slim AS build
 WORKDIR /relay
 COPY package.json package-lock.json .npmrc tsconfig.json ./
+COPY src/sdk/package.json ./src/sdk/
+COPY src/dashboard/package.json ./src/dashboard/
 RUN npm ci --ignore-scripts
 COPY src ./src
 RUN node node_modules/typescript/bin/tsc -p src/tsconfig.build.json
