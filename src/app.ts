@@ -13,13 +13,14 @@ import path from 'node:path';
 import { createHttpServer } from './api/server.ts';
 import { startClockWatch } from './app/clock-watch.ts';
 import { contentKeysOf } from './app/content-keys.ts';
+import { countSignatures } from './app/counted-signer.ts';
 import { openDoors } from './app/doors.ts';
 import { logEvent } from './app/event-log.ts';
 import { createReports } from './app/reports.ts';
 import { routesDown } from './app/routes-down.ts';
 import { checkReadiness } from './app/readiness.ts';
 import { makeSandboxKeys } from './app/sandbox-keys.ts';
-import { loadTls } from './app/tls.ts';
+import { endOfCertificate, loadTls } from './app/tls.ts';
 import { createUndo, type Undo } from './app/undo.ts';
 import { startUpkeep } from './app/upkeep.ts';
 import { createWays, type Ways } from './app/ways.ts';
@@ -112,7 +113,7 @@ async function start(
   await mkdir(config.dataDir, { recursive: true });
   await chmod(config.dataDir, 0o700);
   await makeSandboxKeys(config, log);
-  let settings = settingsOf(config, await createSigner(config.senders));
+  const firstSigner = await createSigner(config.senders);
   const tls = await loadTls(config, clock);
   let stopping = false;
   let reloading: Promise<ReloadResult> = Promise.resolve('reloaded');
@@ -128,12 +129,19 @@ async function start(
   undo.push(() => store.stop());
 
   const metrics = createMetrics({
-    queueFigures: () => store.health.figures(),
+    sources: {
+      queue: () => store.health.figures(),
+      sizes: () => store.health.sizes(),
+      accepting: () => store.health.current().accepting,
+      routes: () => scheduler.routes().map(([route, state]) => [route, state === 'closed']),
+    },
     clock,
     version: VERSION,
-    names: { tags: config.tags.keys(), routes: config.routes.keys() },
+    names: { tags: config.tags.keys(), routes: config.routes },
   });
   undo.push(async () => metrics.stop());
+  let settings = settingsOf(config, countSignatures(firstSigner, metrics));
+  if (tls !== null) metrics.certificate(endOfCertificate(tls));
   store.health.onCommit((commit) => metrics.commit(commit));
   const contents = createContentCache(CONTENT_CACHE_BYTES);
   const forgetWhenFinal = ({ data: { message, delivery } }: RelayEvent): void => {
@@ -144,7 +152,7 @@ async function start(
   store.feed.onEvents((events) => {
     for (const event of events) {
       logEvent(log, event);
-      metrics.settled(event);
+      metrics.event(event);
       forgetWhenFinal(event);
     }
   });
@@ -162,7 +170,6 @@ async function start(
       log,
       rules: () => ({ retry: settings.config.retry, suppressForMs: settings.config.bounces.suppressForMs }),
       cachedContent: (id) => contents.get(id),
-      onTried: (route, outcome) => metrics.attempt(route, outcome),
       onRetired: (transport) => void transport.stop(),
     },
     ways.byRoute,
@@ -192,6 +199,7 @@ async function start(
     retention: () => settings.config.retention,
     clock,
     log,
+    onDone: () => metrics.upkeepDone(),
   });
   undo.push(() => upkeep.stop());
 
@@ -216,6 +224,8 @@ async function start(
       for (const { route } of deliveries) scheduler.wake({ route, priority: record.priority });
     },
     onRejected: (refusal) => metrics.rejected(refusal),
+    onDuplicate: (tag) => metrics.duplicate(tag),
+    onAudited: (tag, verdict) => metrics.linksAudited(tag, verdict),
   });
 
   const reports = createReports({
@@ -283,19 +293,23 @@ async function start(
         });
       }
       const nextTls = await loadTls(next, clock);
-      const signer = await createSigner(next.senders);
+      const signer = countSignatures(await createSigner(next.senders), metrics);
       const nextWays = createWays(next, wayDeps, ways);
       settings = settingsOf(next, signer);
       ways = nextWays;
       scheduler.setLanes(ways.byRoute);
-      metrics.setNames({ tags: next.tags.keys(), routes: next.routes.keys() });
-      if (nextTls !== null) doors.updateTls(nextTls);
+      metrics.configReloaded({ tags: next.tags.keys(), routes: next.routes });
+      if (nextTls !== null) {
+        doors.updateTls(nextTls);
+        metrics.certificate(endOfCertificate(nextTls));
+      }
       reopenLog();
       logWarnings(log, warnings);
       log.info({ event: 'config.reloaded', config: next.file }, 'config reloaded');
       return 'reloaded';
     } catch (error) {
       if (!(error instanceof RelayError)) throw error;
+      metrics.configRefused();
       log.error(
         { event: 'config.refused', reason: error.message, hint: error.hint },
         'config not reloaded: nothing changed',

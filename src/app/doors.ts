@@ -60,6 +60,7 @@ export async function openDoors(settings: DoorSettings, deps: DoorDeps, undo: Un
     log,
     metrics: {
       connection: (name: string, kind: string) => metrics.smtpConnection(name, kind),
+      disconnection: (name: string) => metrics.smtpDisconnection(name),
       authFailure: (reason: string) => metrics.smtpAuthFailure(reason),
       refused: (reason: string) => metrics.smtpRefused(reason),
     },

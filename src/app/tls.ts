@@ -1,4 +1,5 @@
 /** The certificate that the listeners show: the configured one, or a self-signed one in the data folder. */
+import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createSecureContext } from 'node:tls';
@@ -25,4 +26,9 @@ export async function loadTls(config: Config, clock: Clock): Promise<TlsMaterial
       cause: error,
     });
   }
+}
+
+/** When the certificate that clients see first ends; epoch milliseconds. */
+export function endOfCertificate({ cert }: TlsMaterial): number {
+  return Date.parse(new X509Certificate(cert).validTo);
 }

@@ -19,6 +19,8 @@ export interface UpkeepDeps {
   readonly retention: () => Config['retention'];
   readonly clock: Clock;
   readonly log: Log;
+  /** A clean-up came to its end without trouble. */
+  readonly onDone: () => void;
 }
 
 /** Cleans up once a minute; `stop()` ends that after the step under way. */
@@ -49,6 +51,7 @@ export function startUpkeep(deps: UpkeepDeps): { stop(): Promise<void> } {
       const contents = await upkeep.dropContent(now - contentMs, now - sandboxMs, BATCH);
       const messages = await upkeep.dropHistory(now - eventsMs, BATCH);
       if (contents === BATCH || messages === BATCH) nextMs = STEP_MS;
+      else deps.onDone();
     } catch (error) {
       if (!(error instanceof RelayError)) throw error;
       if (error.code !== 'store-closed') log.warn({ event: 'upkeep.failed', reason: error.message }, 'clean-up failed');

@@ -27,7 +27,7 @@ import { parseMessage } from '../mail/parse.ts';
 import { formatReceived } from '../mail/received.ts';
 import type { MessageLayout } from '../mail/header.ts';
 import { auditMessage } from '../policy/audit-message.ts';
-import type { LinkAudit } from '../core/link-audit.ts';
+import type { LinkAudit, LinkVerdict } from '../core/link-audit.ts';
 import { refusalOfAudit } from '../policy/links.ts';
 import { checkEnvelopeSender } from '../policy/sender.ts';
 import type { Signer } from '../signing/sign.ts';
@@ -69,6 +69,10 @@ export interface IntakeDeps {
   /** Called after the commit, before the answer. `started`: its attempt begins by itself; else the queue must be woken. */
   readonly onAccepted: (accepted: AcceptedMessage, started: boolean) => void;
   readonly onRejected: (refusal: Refusal) => void;
+  /** An idempotency key came again: the message is there already, under the tag that this one has. */
+  readonly onDuplicate: (tag: string | null) => void;
+  /** The links of a message were held against the policy of its tag. */
+  readonly onAudited: (tag: string | null, verdict: LinkVerdict) => void;
 }
 
 export interface AcceptedMessage {
@@ -134,6 +138,7 @@ export function createIntake(deps: IntakeDeps): Intake {
       if (decision.kind === 'refused') return rejected(decision.refusal, decision.tag, decision.rule);
 
       const links = auditMessage(parsed.bytes, decision);
+      if (links !== null) deps.onAudited(decision.tag, links.verdict);
       if (links?.verdict === 'reject') {
         const refusal = refuse(550, '5.7.0', refusalOfAudit(links));
         return rejected(refusal, decision.tag, decision.recipients[0]?.rule ?? null);
@@ -263,6 +268,7 @@ export function createIntake(deps: IntakeDeps): Intake {
       deps.contents.forget(record.id);
       if (result.kind === 'conflict') return { kind: 'conflict', id: result.messageId };
       log.info({ event: 'message.duplicate', message: result.messageId, credential: record.credential }, 'duplicate');
+      deps.onDuplicate(record.tag);
       return { kind: 'duplicate', id: result.messageId };
     }
     for (const delivery of deliveries) {

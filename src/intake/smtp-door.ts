@@ -82,6 +82,7 @@ export class SmtpDoor extends SMTPServer {
     this.#admitted.set(id, { address, slot });
     socket.once('close', () => {
       slot.leave();
+      metrics.disconnection(name);
       this.#admitted.delete(id);
     });
     callback(null, { id });

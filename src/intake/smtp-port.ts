@@ -51,7 +51,7 @@ export interface SmtpListener {
 }
 
 const STOP_BOUND_MS = 30_000;
-const NO_METRICS: SmtpMetrics = { connection() {}, authFailure() {}, refused() {} };
+const NO_METRICS: SmtpMetrics = { connection() {}, disconnection() {}, authFailure() {}, refused() {} };
 const LISTEN_HINTS: ReadonlyMap<string, string> = new Map([
   ['EADDRINUSE', 'another program, or another relay, listens there; stop it or choose another port in '],
   ['EACCES', 'ports below 1024 need a privilege; choose a higher one in '],

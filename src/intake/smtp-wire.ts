@@ -45,6 +45,8 @@ export type SmtpRefusedReason = (typeof SMTP_REFUSED_REASONS)[number];
 export interface SmtpMetrics {
   /** A connection was admitted; `listener` is `host:port`. */
   connection(listener: string, tls: ListenerTls): void;
+  /** It is closed. */
+  disconnection(listener: string): void;
   authFailure(reason: 'denied' | 'slow-down'): void;
   refused(reason: SmtpRefusedReason): void;
 }

@@ -14,13 +14,13 @@
 import { errorText, RelayError } from '../core/errors.ts';
 import type { DeliveryId, MessageId } from '../core/ids.ts';
 import type { LaneRoom } from '../core/lane-room.ts';
-import type { Outcome } from '../core/outcome.ts';
 import type { Priority } from '../core/message.ts';
 import type { CancelTimer, Clock } from '../core/time.ts';
 import type { Transport } from '../delivery/transport.ts';
 import type { Arrival, DestinationRoom, HeadStart, Lease, QueueStore } from '../store/store.ts';
 import type { Log } from '../telemetry/log.ts';
 import { type AttemptDeps, runAttempt } from './attempt.ts';
+import type { BreakerState } from './breaker.ts';
 import { createJourney, passengerOf } from './journey.ts';
 import type { Lane, LaneTarget } from './lane.ts';
 import { createLanes } from './lanes.ts';
@@ -44,8 +44,6 @@ export interface SchedulerDeps {
   readonly log: Log;
   readonly rules: () => SettlementRules;
   readonly cachedContent: (id: MessageId) => Uint8Array | null;
-  /** Each try over a route has ended. */
-  readonly onTried: (route: string, outcome: Outcome) => void;
   /** A transport that `setLanes` took out of use has nothing under way any more: it can be stopped. */
   readonly onRetired: (transport: Transport) => void;
 }
@@ -76,6 +74,8 @@ export interface Scheduler {
   setLanes(targets: ReadonlyMap<string, LaneTarget>): void;
   /** Deliveries under way. */
   busy(): number;
+  /** Each route and the state of its breaker; one that has none is always `closed`. */
+  routes(): readonly (readonly [route: string, state: BreakerState])[];
   /** How many deliveries of each lane could start on `route` now. */
   room(route: string): LaneRoom;
   /** What is in work at destinations, by route where they are limited. */
@@ -124,10 +124,7 @@ export function createScheduler(
     clock,
     log,
     rules: deps.rules,
-    onTried(lane, outcome, startedMs) {
-      routes.tried(lane, outcome, startedMs);
-      deps.onTried(lane.name, outcome);
-    },
+    onTried: routes.tried,
   };
 
   return {
@@ -178,6 +175,7 @@ export function createScheduler(
       work();
     },
     busy: () => underWay.size,
+    routes: () => [...lanes.all()].map(([name, { breaker }]) => [name, breaker?.state() ?? 'closed']),
     room: (route) => lanes.get(route)?.room() ?? [0, 0, 0],
     destinations: lanes.destinations,
     async stop() {

@@ -18,6 +18,8 @@ export interface Signature {
   readonly header: Uint8Array;
   /** `selector._domainkey.domain (algorithm)` of each. */
   readonly signatures: readonly string[];
+  /** `rsa-sha256` or `ed25519-sha256`, of each. */
+  readonly algorithms: readonly string[];
 }
 
 export interface Signer {
@@ -81,7 +83,11 @@ export async function createSigner(senders: readonly SenderConfig[], options: Si
           return signedField(unsigned, await signOctets(key, withSignatureField(octets, unsigned)));
         }),
       );
-      return { header: Buffer.from(signed.join(''), 'latin1'), signatures: keys.map(describeKey) };
+      return {
+        header: Buffer.from(signed.join(''), 'latin1'),
+        signatures: keys.map(describeKey),
+        algorithms: keys.map(({ algorithm }) => algorithm),
+      };
     },
   };
 }

@@ -502,6 +502,18 @@ export interface QueueFigures {
   readonly byState: Readonly<Partial<Record<DeliveryState, number>>>;
   /** Acceptance time of the oldest undelivered delivery by priority. */
   readonly oldestAcceptedAt: Readonly<Partial<Record<Priority, number>>>;
+  /** Number of the newest event; 0: there is none. */
+  readonly lastSeq: number;
+  /** Keys of contents that are kept, and places of destroyed ones that can be used again. */
+  readonly contentKeys: { readonly used: number; readonly free: number };
+}
+
+/** Octets; null: the store has no such file. */
+export interface StoreSizes {
+  readonly databaseBytes: number | null;
+  readonly walBytes: number | null;
+  /** Free on its disk. */
+  readonly freeBytes: number | null;
 }
 
 export interface HealthStore {
@@ -512,6 +524,8 @@ export interface HealthStore {
   /** Looks again (a probe write, free space), and updates `current`. */
   probe(): Promise<StoreHealth>;
   figures(): Promise<QueueFigures>;
+  /** Looks at the files; rejects when they cannot be looked at. */
+  sizes(): Promise<StoreSizes>;
   /** Milliseconds and operations of each commit, as they happen; for metrics. */
   onCommit(listener: (commit: { readonly ms: number; readonly operations: number }) => void): void;
   /** Called when another process changed the database (a command on the same machine). */

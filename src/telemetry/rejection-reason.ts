@@ -5,10 +5,19 @@
 import type { Refusal } from '../core/refusal.ts';
 
 /** Every value that the label `reason` of `leadpush_messages_rejected_total` can have. */
-export const REJECTION_REASONS = ['not-allowed', 'malformed', 'tls', 'storage', 'unavailable', 'other'] as const;
+export const REJECTION_REASONS = [
+  'not-allowed',
+  'links',
+  'malformed',
+  'tls',
+  'storage',
+  'unavailable',
+  'other',
+] as const;
 export type RejectionReason = (typeof REJECTION_REASONS)[number];
 
 const BY_ENHANCED_CODE: ReadonlyMap<string, RejectionReason> = new Map([
+  ['5.7.0', 'links'],
   ['5.7.1', 'not-allowed'],
   ['5.7.10', 'tls'],
   ['4.3.1', 'storage'],

@@ -27,7 +27,11 @@ const clock = createManualClock(Date.UTC(2026, 0, 5, 10));
 const signer: Signer = {
   domains: new Set(['example.com']),
   sign: () =>
-    Promise.resolve({ header: Buffer.from('DKIM-Signature: v=1\r\n'), signatures: ['lp1._domainkey.example.com'] }),
+    Promise.resolve({
+      header: Buffer.from('DKIM-Signature: v=1\r\n'),
+      signatures: ['lp1._domainkey.example.com'],
+      algorithms: ['rsa-sha256'],
+    }),
 };
 
 describe('accepting a message', () => {
@@ -66,6 +70,8 @@ describe('accepting a message', () => {
       interrupt: given.interrupt ?? (() => {}),
       onAccepted: ({ deliveries }) => woken.push(...deliveries.map((delivery) => delivery.route)),
       onRejected() {},
+      onDuplicate() {},
+      onAudited() {},
     });
 
   const submission = (content: string, recipients: readonly string[] = ['ann@example.net']): Submission => ({

@@ -55,7 +55,6 @@ describe('the scheduler', () => {
         log: silentLog,
         rules: () => ({ retry: testConfig().retry, suppressForMs: 86_400_000 }),
         cachedContent: (id) => cache.get(id),
-        onTried() {},
         onRetired: (quiet) => void retired.push(quiet),
       },
       lanes,

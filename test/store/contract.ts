@@ -1125,7 +1125,11 @@ export function describeStore(
       expect(await store.health.figures()).toEqual({
         byState: { queued: 1, deferred: 1, sending: 1, quarantined: 1 },
         oldestAcceptedAt: { critical: START_MS + 1, bulk: START_MS + 1 },
+        lastSeq: 8,
+        contentKeys: { used: 4, free: 0 },
       });
+      await deliver(await claimOne());
+      expect((await store.health.figures()).contentKeys).toEqual({ used: 3, free: 1 });
     });
   });
 

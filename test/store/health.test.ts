@@ -1,4 +1,7 @@
 /** When mail is taken, when not, and how that changes back. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { RelayError } from '../../src/core/errors.ts';
 import type { Engine } from '../../src/store/sqlite/calls.ts';
@@ -9,6 +12,7 @@ import { createEventLog } from '../../src/store/sqlite/event-log.ts';
 import { createHealth } from '../../src/store/sqlite/health.ts';
 import { createInlineHost } from '../../src/store/sqlite/inline-host.ts';
 import { migrate } from '../../src/store/sqlite/migrations.ts';
+import { openSqliteStore } from '../../src/store/sqlite/open.ts';
 import { createReader } from '../../src/store/sqlite/reader.ts';
 import { createWriter } from '../../src/store/sqlite/writer.ts';
 import { createManualClock, type ManualClock } from '../support/clock.ts';
@@ -163,4 +167,19 @@ describe('a store whose disk is full', () => {
     expect(await store.health.probe()).toMatchObject({ accepting: true });
     await accept({ content: Buffer.alloc(100_000) });
   });
+});
+
+test('a store in a file tells its size, that of its log and the free space; one in memory has none', async () => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'relay-sizes-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const open = (file: string) => (clock: ManualClock) =>
+    openSqliteStore({ file, clock, dropContentWhenSettled: true, exclusive: false });
+  const { store, accept } = await openBench(open(path.join(folder, 'relay.db')));
+  await accept();
+  const { databaseBytes, walBytes, freeBytes } = await store.health.sizes();
+  expect(databaseBytes).toBeGreaterThan(4095);
+  expect(walBytes).toBeGreaterThan(0);
+  expect(freeBytes).toBeGreaterThan(0);
+  const memory = await openBench(open(':memory:'));
+  expect(await memory.store.health.sizes()).toEqual({ databaseBytes: null, walBytes: null, freeBytes: null });
 });

@@ -129,6 +129,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     limits,
     metrics: {
       connection: (name, mode) => void metrics.push(`connection ${name} ${mode}`),
+      disconnection() {},
       authFailure: (reason) => void metrics.push(`auth ${reason}`),
       refused: (reason) => void metrics.push(`refused ${reason}`),
     },

@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { BOUNCE_CLASSES } from '../../src/core/bounce.ts';
 import { DELIVERY_STATES, isFinal } from '../../src/core/delivery.ts';
 import { SMTP_REFUSED_REASONS } from '../../src/intake/smtp-wire.ts';
 import { LOG_FIELDS } from '../../src/telemetry/fields.ts';
 import { METRICS } from '../../src/telemetry/metric-names.ts';
+import { PROVIDERS } from '../../src/telemetry/provider.ts';
 import { REJECTION_REASONS } from '../../src/telemetry/rejection-reason.ts';
 
 const README = readFileSync(join(import.meta.dirname, '../../src/telemetry/README.md'), 'utf8');
@@ -45,5 +47,7 @@ test('the published label values are those of the code', () => {
   expect(tableUnder('`reason` of SMTP refusals').map(([reason]) => reason)).toEqual(
     SMTP_REFUSED_REASONS.map((reason) => `\`${reason}\``),
   );
+  expect(values.get('`class` of bounces')).toBe(listed(BOUNCE_CLASSES));
+  expect(values.get('`provider`')).toContain(listed(PROVIDERS));
   expect(values.get('`outcome` of deliveries')).toBe(`final states: ${listed(DELIVERY_STATES.filter(isFinal))}`);
 });

@@ -13,6 +13,7 @@ import { firstWriteError, type Hosts } from './hosts.ts';
 import { type Listeners, tell } from './listeners.ts';
 import { watchOutsideChanges } from './outside-change.ts';
 import { rememberPlace } from './place.ts';
+import { NO_SIZES, sizesOf } from './sizes.ts';
 import { createHistory, createReads } from './reads.ts';
 import {
   createDomainSlice,
@@ -108,6 +109,7 @@ export async function composeStore(hosts: Hosts, options: ComposeOptions): Promi
       onChange: health.onChange,
       probe: health.probe,
       figures: () => reads.call('figures'),
+      sizes: () => (onDisk ? sizesOf(options.file) : Promise.resolve(NO_SIZES)),
       onCommit: (listener) => void commitListeners.push(listener),
       onOutsideChange: (listener) => void outsideListeners.push(listener),
     },

@@ -83,6 +83,13 @@ export function createQueueReads(db: Database.Database): QueueReads {
     )
     .pluck();
 
+  const lastSeq = db.prepare<[], number | null>('SELECT max(seq) FROM events').pluck();
+  // Places of keys are never deleted: the last one tells how many there are.
+  const lastSlot = db.prepare<[], number | null>('SELECT max(slot) FROM content_keys').pluck();
+  const freeKeys = db
+    .prepare<[], number>('SELECT count(*) FROM content_keys INDEXED BY content_keys_free WHERE used = 0')
+    .pluck();
+
   /** Of all destinations together: none matters whose first is due later than enough others. */
   function firstAtDestinations(route: string, lane: number, limit: number): readonly WaitingRow[] {
     let rows: WaitingRow[] = [];
@@ -130,7 +137,9 @@ export function createQueueReads(db: Database.Database): QueueReads {
         }
         note(priority, oldestInWork.get(lane));
       }
-      return { byState, oldestAcceptedAt };
+      const free = freeKeys.get() ?? 0;
+      const contentKeys = { used: (lastSlot.get() ?? 0) - free, free };
+      return { byState, oldestAcceptedAt, lastSeq: lastSeq.get() ?? 0, contentKeys };
     },
   };
 }

@@ -1,0 +1,27 @@
+/** How large the files of the database are, and how much room its disk has. */
+import { stat, statfs } from 'node:fs/promises';
+import path from 'node:path';
+import { errorCode } from '../../core/errors.ts';
+import type { StoreSizes } from '../store.ts';
+
+/** Of a database in memory. */
+export const NO_SIZES: StoreSizes = { databaseBytes: null, walBytes: null, freeBytes: null };
+
+/** Looks now; a write-ahead log that is not there has no octets. */
+export async function sizesOf(file: string): Promise<StoreSizes> {
+  const [database, wal, { bavail, bsize }] = await Promise.all([
+    stat(file),
+    sizeOf(`${file}-wal`),
+    statfs(path.dirname(file)),
+  ]);
+  return { databaseBytes: database.size, walBytes: wal, freeBytes: bavail * bsize };
+}
+
+async function sizeOf(file: string): Promise<number> {
+  try {
+    return (await stat(file)).size;
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return 0;
+    throw error;
+  }
+}

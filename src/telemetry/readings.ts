@@ -1,0 +1,123 @@
+/**
+ * Metrics that are read at each scrape: the queue, the store, the routes, the event loop, the process.
+ *
+ * A source that cannot answer costs its own series and no others: they are missing from that scrape, because the last
+ * value would look alive.
+ */
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { DELIVERY_STATES, type DeliveryState, isFinal } from '../core/delivery.ts';
+import { PRIORITIES, type Priority } from '../core/message.ts';
+import type { Clock } from '../core/time.ts';
+import type { Instruments } from './instruments.ts';
+import { createProcessFigures } from './process-figures.ts';
+
+/** What the queue holds, as the store tells it. */
+export interface QueueNumbers {
+  readonly byState: Readonly<Partial<Record<DeliveryState, number>>>;
+  /** Epoch milliseconds. */
+  readonly oldestAcceptedAt: Readonly<Partial<Record<Priority, number>>>;
+  /** 0: none yet. */
+  readonly lastSeq: number;
+  readonly contentKeys: { readonly used: number; readonly free: number };
+}
+
+/** Octets; null: there is no file. */
+export interface StoreSizes {
+  readonly databaseBytes: number | null;
+  readonly walBytes: number | null;
+  readonly freeBytes: number | null;
+}
+
+/** Each is asked once a scrape. */
+export interface Sources {
+  readonly queue: () => Promise<QueueNumbers>;
+  readonly sizes: () => Promise<StoreSizes>;
+  readonly accepting: () => boolean;
+  /** Routes by name; true: mail goes over it. */
+  readonly routes: () => Iterable<readonly [route: string, up: boolean]>;
+}
+
+export interface Readings {
+  /** Reads everything anew; never rejects. */
+  read(): Promise<void>;
+  /** Stops the watch over the event loop. */
+  stop(): void;
+}
+
+const LAG_RESOLUTION_MS = 20;
+const LAG_QUANTILES = [50, 99, 100] as const;
+
+/** Makes the metrics and begins to watch the event loop. */
+export function createReadings(make: Instruments, sources: Sources, clock: Clock): Readings {
+  const queueDeliveries = make.gauge('queueDeliveries');
+  const queueOldestAge = make.gauge('queueOldestAge');
+  const eventSeq = make.gauge('eventSeq');
+  const contentKeys = make.gauge('contentKeys');
+  const storeAccepting = make.gauge('storeAccepting');
+  const database = make.gauge('databaseBytes');
+  const wal = make.gauge('walBytes');
+  const diskFree = make.gauge('diskFree');
+  const routeUp = make.gauge('routeUp');
+  const eventLoopLag = make.gauge('eventLoopLag');
+  const readProcess = createProcessFigures(make, clock);
+  const lag = monitorEventLoopDelay({ resolution: LAG_RESOLUTION_MS });
+  lag.enable();
+
+  async function readQueue(): Promise<void> {
+    const numbers = await sources.queue().catch(() => null);
+    queueDeliveries.reset();
+    queueOldestAge.reset();
+    contentKeys.reset();
+    if (numbers === null) {
+      eventSeq.remove();
+      return;
+    }
+    for (const state of DELIVERY_STATES) {
+      if (!isFinal(state) || state === 'quarantined') queueDeliveries.set({ state }, numbers.byState[state] ?? 0);
+    }
+    const now = clock.now();
+    for (const priority of PRIORITIES) {
+      const oldest = numbers.oldestAcceptedAt[priority];
+      queueOldestAge.set({ priority }, oldest === undefined ? 0 : Math.max(0, now - oldest) / 1000);
+    }
+    eventSeq.set(numbers.lastSeq);
+    contentKeys.set({ state: 'used' }, numbers.contentKeys.used);
+    contentKeys.set({ state: 'free' }, numbers.contentKeys.free);
+  }
+
+  async function readSizes(): Promise<void> {
+    const sizes = await sources.sizes().catch(() => null);
+    for (const [gauge, bytes] of [
+      [database, sizes?.databaseBytes],
+      [wal, sizes?.walBytes],
+      [diskFree, sizes?.freeBytes],
+    ] as const) {
+      if (bytes == null) gauge.remove();
+      else gauge.set(bytes);
+    }
+  }
+
+  function readRoutes(): void {
+    routeUp.reset();
+    for (const [route, up] of sources.routes()) routeUp.set({ route }, up ? 1 : 0);
+  }
+
+  function readLag(): void {
+    for (const percentile of LAG_QUANTILES) {
+      // The histogram holds the whole time between two ticks, in nanoseconds; the lag is what exceeds the interval.
+      const ms = lag.count === 0 ? 0 : lag.percentile(percentile) / 1e6 - LAG_RESOLUTION_MS;
+      eventLoopLag.set({ quantile: String(percentile / 100) }, Math.max(0, ms) / 1000);
+    }
+    lag.reset();
+  }
+
+  return {
+    async read() {
+      storeAccepting.set(sources.accepting() ? 1 : 0);
+      readRoutes();
+      readLag();
+      await Promise.all([readQueue(), readSizes(), readProcess()]);
+    },
+    stop: () => void lag.disable(),
+  };
+}
