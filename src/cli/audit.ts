@@ -9,7 +9,7 @@ import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { Config, TagConfig } from '../config/types.ts';
 import { RelayError } from '../core/errors.ts';
-import { RECOVERY_TAGS, TAG_GRAMMAR } from '../core/message.ts';
+import { TAG_GRAMMAR } from '../core/message.ts';
 import { chooseTag } from '../intake/tag.ts';
 import { readRelayHeaders } from '../intake/relay-headers.ts';
 import { parseFrom } from '../mail/from.ts';
@@ -47,7 +47,7 @@ export function auditCommand(program: Command, io: CliIo): void {
       if (tag !== null && !TAG_GRAMMAR.test(tag)) throw usage(`${clean(tag)} is not a tag`);
       const tagConfig = tag === null ? undefined : config.tags.get(tag);
       const links = tagConfig?.links ?? null;
-      const recovery = tagConfig?.recovery ?? (tag !== null && RECOVERY_TAGS.has(tag));
+      const recovery = tagConfig?.recovery ?? false;
       const audit = auditMessage(message.bytes, { links: links ?? PLAIN_POLICY, recovery });
       if (audit === null) return;
       if (audit.findings.some(({ severity }) => severity === 'breach')) io.exit.code = 1;

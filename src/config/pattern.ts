@@ -240,7 +240,11 @@ function compile(root: Node): readonly State[] {
     states.push(state);
     return states.length - 1;
   };
-  /** Adds the states of `node` in front of `next`; returns where they begin. */
+  /**
+   * Adds the states of `node` in front of `next`; returns where they begin. A part that adds none, such as `()`, is nothing however
+   * often it is repeated: to place it again and again would take 100 times 100 times ... steps in nested repeats, and no
+   * limit on states would end it.
+   */
   const place = (node: Node, next: number): number => {
     switch (node.kind) {
       case 'one':
@@ -264,10 +268,16 @@ function compile(root: Node): readonly State[] {
           ways.push(place(node.part, begin));
         } else {
           for (let count = node.min; count < node.max; count++) {
-            begin = add({ kind: 'split', next: [place(node.part, begin), next] });
+            const once = place(node.part, begin);
+            if (once === begin) break;
+            begin = add({ kind: 'split', next: [once, next] });
           }
         }
-        for (let count = 0; count < node.min; count++) begin = place(node.part, begin);
+        for (let count = 0; count < node.min; count++) {
+          const once = place(node.part, begin);
+          if (once === begin) break;
+          begin = once;
+        }
         return begin;
       }
     }

@@ -134,7 +134,7 @@ export interface TagConfig {
   readonly throttle: ThrottleConfig | null;
   /** Whether the suppression list counts for this mail. */
   readonly suppression: 'bypass' | 'apply';
-  /** Whether such mail restores access to an account: a recovery tag, or the preset of one. */
+  /** Whether such mail restores access to an account: a recovery tag, or the preset of one. The recovery tags are always in the config. */
   readonly recovery: boolean;
   /** Mail without a tag of its own gets this one when one of these holds. */
   readonly match: readonly TagMatch[];
@@ -167,7 +167,7 @@ export interface TagFrom {
 }
 
 export interface LinksConfig {
-  /** Hosts that links may lead to: `accounts.example.com`, `*.example.com`. Empty: any public host. */
+  /** Hosts that links may lead to: `accounts.example.com`, `*.example.com`, `*` for any public host. Empty: the same as `*`. */
   readonly hosts: readonly string[];
   /** Schemes that links may have, without the colon. */
   readonly schemes: readonly string[];

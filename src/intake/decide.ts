@@ -6,7 +6,7 @@
  */
 import type { Config, CredentialConfig, LinksConfig, SenderConfig, TagConfig } from '../config/types.ts';
 import { domainOf, type EnvelopeAddress } from '../core/address.ts';
-import { type Envelope, type MessageRecord, type Priority, RECOVERY_TAGS, type TagSource } from '../core/message.ts';
+import { type Envelope, type MessageRecord, type Priority, type TagSource } from '../core/message.ts';
 import { type Refusal, refuse } from '../core/refusal.ts';
 import { parseFrom } from '../mail/from.ts';
 import type { HeaderField } from '../mail/header.ts';
@@ -161,7 +161,7 @@ export function decide(config: Config, input: DecisionInput): Decision | Refused
     tag,
     tagSource: source,
     tagRules: rules,
-    recovery: tagConfig?.recovery ?? (tag !== null && RECOVERY_TAGS.has(tag)),
+    recovery: tagConfig?.recovery ?? false,
     headerFrom,
     newFrom: trusted.kind === 'rewritten' ? trusted.from : null,
     replyTo: trusted.kind === 'rewritten' && trusted.keepReplyTo ? trusted.old : null,

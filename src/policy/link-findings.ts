@@ -10,7 +10,7 @@
  *   ip-host             breach     an address for a host; not when named
  *   shortener           breach     a known link shortener; not when named
  *   look-alike-host     breach     mixed scripts, whole-script look-alike, or looks like a named host; not when named
- *   host-not-allowed    breach     `links.hosts` is not empty and does not name it (and none of the five above says why)
+ *   host-not-allowed    breach     `links.hosts` names others and not `*` (and none of the five above says why)
  *   text-mismatch       breach     the text of a link shows a host that is neither the link's nor one above it
  *   userinfo            breach     a user name in front of the host: `https://bank.example@evil.example`
  *   scheme-not-allowed  breach     not in `links.schemes`; never mailto, tel, sms, cid

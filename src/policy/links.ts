@@ -14,7 +14,7 @@ import { type HostKind, isAllowedHost, kindOfHost } from './link-host.ts';
 import { createImitationFinder, findLookAlike, type LookAlike } from './look-alike.ts';
 
 export interface LinkPolicy {
-  /** Names, or `*.example.com` for what is below; empty: any host that is not bad in itself. */
+  /** Names, `*.example.com` for what is below, `*` for any host that is not bad in itself; empty: the same as `*`. */
   readonly hosts: readonly string[];
   /** Lower case, without the colon; empty: https alone. */
   readonly schemes: readonly string[];
@@ -105,6 +105,7 @@ export function refusalOfAudit(audit: LinkAudit): string {
 
 function createJudge(policy: LinkPolicy): (link: Link) => readonly Judged[] {
   const schemes = new Set(policy.schemes.length === 0 ? ['https'] : policy.schemes.map((name) => name.toLowerCase()));
+  const anyHost = policy.hosts.length === 0 || policy.hosts.includes('*');
   const findImitated = createImitationFinder(policy.hosts.map((entry) => entry.replace(/^\*\./, '')));
   // A message has few hosts and may have thousands of links.
   const verdicts = new Map<string, { readonly named: boolean; readonly judged: readonly Judged[] }>();
@@ -112,7 +113,7 @@ function createJudge(policy: LinkPolicy): (link: Link) => readonly Judged[] {
     const known = verdicts.get(host);
     if (known !== undefined) return known;
     const named = isAllowedHost(host, policy.hosts);
-    const verdict = { named, judged: named ? [] : judgeHost(host, policy.hosts.length === 0, findImitated) };
+    const verdict = { named, judged: named ? [] : judgeHost(host, anyHost, findImitated) };
     verdicts.set(host, verdict);
     return verdict;
   };
@@ -134,7 +135,7 @@ function createJudge(policy: LinkPolicy): (link: Link) => readonly Judged[] {
         return schemes.has(scheme) ? [] : [plain('scheme-not-allowed')];
       default: {
         const { named, judged } = judgeHostOnce(host ?? '');
-        if (link.kind === 'bare') return !named && policy.hosts.length > 0 ? [plain('bare-host')] : [];
+        if (link.kind === 'bare') return !named && !anyHost ? [plain('bare-host')] : [];
         return [...judged, ...judgeRest(link, schemes, host ?? '')];
       }
     }

@@ -32,7 +32,6 @@ export interface Store {
 
 // ---------------------------------------------------------------- intake
 
-/** An idempotency key, scoped to one credential. */
 /** At most `count` deliveries in any `perMs` milliseconds; those that are throttled or suppressed do not count. */
 export interface Throttle {
   /** What is counted together: `tag:password-reset`, `credential:keycloak`. */
@@ -43,6 +42,7 @@ export interface Throttle {
   readonly perMs: number;
 }
 
+/** An idempotency key, scoped to one credential. */
 export interface IdempotencyClaim {
   /** Username, or the empty string for clients without one. */
   readonly scope: string;

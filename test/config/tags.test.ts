@@ -36,6 +36,19 @@ test.each([
   expect(load(`tags: { x: { preset: ${name} } }`).tags.get('x')).toMatchObject({ collapse, suppression, recovery });
 });
 
+test('without a preset, recovery tags are critical and tried in spite of the suppression list, written or not', () => {
+  const { tags } = load('tags: { password-reset: { ttl: 5m }, admin-reset: { suppression: apply }, x: {} }');
+  const seen = [...tags.values()].map(({ name, priority, suppression }) => [name, priority, suppression]);
+  expect(seen).toEqual([
+    ['password-reset', 'critical', 'bypass'],
+    ['admin-reset', 'critical', 'apply'],
+    ['x', 'normal', 'apply'],
+    ['compromised-account', 'critical', 'bypass'],
+    ['otp', 'critical', 'apply'],
+    ['magic-link', 'critical', 'apply'],
+  ]);
+});
+
 test('every value of a preset can be written over, also with none', () => {
   const { tags } = load(
     'tags: { x: { preset: otp, priority: normal, ttl: none, delayed_after: none, collapse: key, throttle: none, links: none, suppression: bypass } }',
@@ -54,6 +67,11 @@ test('every value of a preset can be written over, also with none', () => {
 test('a written link policy takes the place of the preset’s, and refuses by default', () => {
   const { tags } = load('tags: { x: { preset: otp, links: { hosts: Accounts.Example.com } } }');
   expect(tags.get('x')?.links).toEqual({ hosts: ['accounts.example.com'], schemes: ['https'], action: 'reject' });
+});
+
+test('link hosts may be any public host beside those that are named', () => {
+  const { tags } = load('tags: { x: { links: { hosts: [Accounts.Example.com, "*"] } } }');
+  expect(tags.get('x')?.links?.hosts).toEqual(['accounts.example.com', '*']);
 });
 
 test('a sender has a name and an address, its domain as A-labels', () => {

@@ -35,6 +35,17 @@ const audit = (given: Given): LinkAudit =>
   auditLinks(partsOf(given), { ...POLICY, ...given.policy }, { recovery: given.recovery ?? true });
 const codes = (given: Given): string[] => audit(given).findings.map(({ code }) => code);
 
+test('a star allows any public host and takes nothing back from hosts that are bad in themselves', () => {
+  const policy = { hosts: ['accounts.example.com', '*'] };
+  expect(codes({ text: 'https://accounts.example.com/x https://any.acme.com/ see.acme.com', policy })).toEqual([]);
+  expect(codes({ text: 'https://example.com/x', policy })).toEqual(['reserved-host']);
+  expect(codes({ text: 'https://bit.ly/x http://localhost/', policy })).toEqual([
+    'local-host',
+    'shortener',
+    'scheme-not-allowed',
+  ]);
+});
+
 test('a mail that keeps to the policy passes, without findings', () => {
   const result = audit({ html: `<a href="${GOOD}">Reset your password</a> <img src="cid:logo">` });
   expect(result.verdict).toBe('pass');

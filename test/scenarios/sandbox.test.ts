@@ -1,9 +1,13 @@
 /** The sandbox that `npm start` runs: what a newcomer sees in the first minutes. */
+import { readFileSync } from 'node:fs';
 import { copyFile, mkdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { createTransport } from 'nodemailer';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { createRelayHome, type RelayHome, type RelayProcess, sandboxConfig } from '../support/relay.ts';
+
+const SHIPPED = path.join(import.meta.dirname, '../../config/relay.yaml');
 
 describe('the sandbox', () => {
   let home: RelayHome;
@@ -14,7 +18,8 @@ describe('the sandbox', () => {
       sandboxConfig({
         senders: [{ domain: 'example.com', dkim: [{ selector: 'lp1', key: './data/dkim/rsa.pem' }] }],
         unknown_senders: 'unsigned',
-        tags: { 'password-reset': { ttl: '15m' } },
+        // As it is shipped.
+        tags: parse(readFileSync(SHIPPED, 'utf8')).tags,
       }),
     );
     relay = await home.start();
@@ -41,6 +46,19 @@ describe('the sandbox', () => {
     const key = path.join(home.dir, 'data', 'dkim', 'rsa.pem');
     expect((await stat(key)).mode & 0o777).toBe(0o600);
     expect(await readFile(key, 'utf8')).toContain('PRIVATE KEY');
+  });
+
+  it('shows the first mail of a newcomer without a warning, and what is wrong with a link to his own machine', async () => {
+    const seen = async (args: readonly string[]): Promise<string> => {
+      const sent = await home.cli(['send', '--json', '--port', String(relay.smtpPort), '--host', '127.0.0.1', ...args]);
+      expect(sent.code, sent.stderr).toBe(0);
+      const { stdout } = await home.cli(['trace', JSON.parse(sent.stdout).id, '--json']);
+      return stdout;
+    };
+    expect(JSON.parse(await seen([]))).toMatchObject({
+      message: { tag: 'password-reset', warnings: [], links: [{ host: 'accounts.example.com', verdict: 'pass' }] },
+    });
+    expect(await seen(['--text', 'http://localhost:3000/reset'])).toContain('local-host');
   });
 
   it('captures and signs a mail and says so in trace', async () => {

@@ -77,6 +77,7 @@ export function testSender(over: Partial<SenderConfig> = {}): SenderConfig {
 
 /** A tag as the config makes one of which nothing is written; give what the test is about. */
 export function testTag(over: Partial<TagConfig> = {}): TagConfig {
+  const recovery = over.name !== undefined && RECOVERY_TAGS.has(over.name);
   return {
     name: 'notice',
     priority: 'normal',
@@ -84,8 +85,8 @@ export function testTag(over: Partial<TagConfig> = {}): TagConfig {
     delayedAfterMs: null,
     collapse: 'key',
     throttle: null,
-    suppression: 'apply',
-    recovery: over.name !== undefined && RECOVERY_TAGS.has(over.name),
+    suppression: recovery ? 'bypass' : 'apply',
+    recovery,
     match: [],
     from: null,
     links: null,

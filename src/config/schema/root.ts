@@ -83,7 +83,8 @@ export function configSchema(kit: Kit): z.ZodType<Omit<Config, 'file'>> {
       {},
       {
         type: 'mapping by tag',
-        absent: 'the tags that presets are named after, critical and nothing more',
+        absent:
+          'the tags that presets are named after, critical; of these the recovery tags with `suppression: bypass`',
         meaning:
           'Kinds of mail, in the order in which their `match` is asked. `password-reset`, `admin-reset`, `compromised-account`, `otp` and `magic-link` always exist. A tag needs no entry here to be used.',
         example: '{ password-reset: { preset: password-reset } }',

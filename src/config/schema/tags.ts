@@ -1,11 +1,12 @@
 /** The section `tags`: what kinds of mail there are, how each is recognised, and what holds for it. */
 import { z } from 'zod';
 import { MAX_TTL_MS, MIN_TTL_MS, PRIORITIES, type Priority, RECOVERY_TAGS } from '../../core/message.ts';
+import { parseDomainPattern } from '../network.ts';
 import { parsePattern, type Pattern } from '../pattern.ts';
 import { PRESET_NAMES, type PresetName, PRESETS, type PresetValues } from '../presets.ts';
 import type { LinksConfig, SubjectMatch, TagConfig, TagFrom, TagMatch, ThrottleConfig } from '../types.ts';
 import { addIssue, type Kit, list, oneOf, oneOrMany, scalar, section, trueOrFalse } from './kit.ts';
-import { domainPattern, duration, namedMailbox, rate, senderPattern, tagName, text } from './scalars.ts';
+import { duration, namedMailbox, rate, senderPattern, tagName, text } from './scalars.ts';
 
 /** Longer than any guard against floods; deliveries are counted in the log, which is kept no longer by default. */
 const MAX_THROTTLE_MS = 30 * 86_400_000;
@@ -70,9 +71,9 @@ export function tagsSection(kit: Kit): z.ZodType<ReadonlyMap<string, TagConfig>>
     }),
     suppression: kit.optional(oneOf(['apply', 'bypass']), {
       type: '`apply`, `bypass`',
-      absent: '`apply`',
+      absent: `as the preset says; without one \`bypass\` for the tags ${[...RECOVERY_TAGS].map((name) => `\`${name}\``).join(', ')}; else \`apply\``,
       meaning:
-        'Whether a recipient on the suppression list gets this mail. `bypass`: it is tried all the same, for mail that a person waits for.',
+        'Whether a recipient on the suppression list gets this mail. `bypass`: it is tried all the same, for mail that a person waits for: of recovery mail a wrong entry locks somebody out, and a bounce costs little.',
       example: 'bypass',
     }),
   });
@@ -101,19 +102,22 @@ interface WrittenTag {
 }
 
 /** Of a tag without a preset. */
-const PLAIN: Omit<PresetValues, 'priority'> = {
+const PLAIN: Omit<PresetValues, 'priority' | 'suppression'> = {
   ttlMs: null,
   delayedAfterMs: null,
   collapse: 'key',
   throttle: null,
-  suppression: 'apply',
   links: null,
 };
 
 function tagConfig(name: string, written: WrittenTag): TagConfig {
   const preset: PresetValues =
     written.preset === undefined
-      ? { ...PLAIN, priority: CRITICAL_TAGS.has(name) ? 'critical' : 'normal' }
+      ? {
+          ...PLAIN,
+          priority: CRITICAL_TAGS.has(name) ? 'critical' : 'normal',
+          suppression: RECOVERY_TAGS.has(name) ? 'bypass' : 'apply',
+        }
       : PRESETS[written.preset];
   // `undefined` is a key that is not written; `null` is a written `none`.
   const or = <T>(value: T | undefined, otherwise: T): T => (value === undefined ? otherwise : value);
@@ -154,10 +158,11 @@ function throttle(kit: Kit): z.ZodType<ThrottleConfig> {
 
 function links(kit: Kit): z.ZodType<LinksConfig> {
   return section({
-    hosts: kit.optional(oneOrMany(domainPattern()), {
+    hosts: kit.optional(oneOrMany(linkHost()), {
       type: 'domain or list',
       absent: 'any public host',
-      meaning: 'Hosts that links may lead to; `*.example.com`: every host below.',
+      meaning:
+        'Hosts that links may lead to; `*.example.com`: every host below; `"*"`: any public host beside those that are named.',
       example: '[accounts.example.com]',
     }),
     schemes: kit.defaulted(oneOrMany(linkScheme()), ['https'], {
@@ -172,6 +177,16 @@ function links(kit: Kit): z.ZodType<LinksConfig> {
       example: 'warn',
     }),
   }).transform(({ hosts, schemes, action }) => ({ hosts: hosts ?? [], schemes, action }));
+}
+
+function linkHost(): z.ZodType<string> {
+  return scalar({
+    hint: 'write a host such as `accounts.example.com`, `*.example.com` for every host below, or `"*"` for any public host',
+    read: (input) => {
+      const value = input === '*' ? '*' : parseDomainPattern(input);
+      return value === null ? { kind: 'problem', problem: 'is not a host name' } : { kind: 'value', value };
+    },
+  });
 }
 
 /** Schemes that run code, or carry the content themselves, are never a link that a person follows. */
