@@ -2,7 +2,7 @@
  * `keys`: the content keys, under which the keys of messages are wrapped; `list` shows them, `rotate` changes to a new one.
  *
  * Both work on the data folder, beside a running relay or without one. No key is ever printed, but for a new one that is to
- * go into the config. A rotation that was broken off goes on with the next call (`store/sqlite/open-keys.ts`).
+ * go into the config. What a rotation that was broken off has left is cleared up by the next call (`store/sqlite/open-keys.ts`).
  */
 import type { Command } from 'commander';
 import { isoTime } from '../core/time.ts';
@@ -95,7 +95,7 @@ async function tell(io: CliIo, options: KeysOptions, rotation: Rotation): Promis
     return;
   }
   await io.stdout.write(
-    (resumed ? 'An earlier rotation was broken off: it is finished now.\n' : '') +
+    (resumed ? 'An earlier rotation was broken off: this one has finished its work.\n' : '') +
       `Content is encrypted under key ${to}; ${messages} messages were moved to it.\n` +
       (retired.length === 0 ? '' : `Nothing uses ${retired.join(', ')} any more.\n`),
   );

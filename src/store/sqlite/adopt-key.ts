@@ -4,7 +4,7 @@
  */
 import type Database from 'better-sqlite3';
 import { RelayError } from '../../core/errors.ts';
-import { makeKeyFile, newKey } from './key-file.ts';
+import { makeKeyFile, newKey, wipeDrafts } from './key-file.ts';
 import { keyName, type KeyRing, placeOf } from './key-ring.ts';
 
 export interface KeyUse {
@@ -19,10 +19,18 @@ export function countKeyUse(db: Database.Database): readonly KeyUse[] {
     .all();
 }
 
-/** Names the key that encrypts; makes the file at a first start. Throws a `RelayError` (`key`) when keys are missing. */
+/**
+ * Names the key that encrypts; makes the file at a first start, and clears away what a killed process left beside it. Throws a
+ * `RelayError` (`key`) when keys are missing. Under the write lock, so that a rotation is not met halfway.
+ */
 export function adoptKey(db: Database.Database, ring: KeyRing, now: number): void {
+  db.transaction(adopt).immediate(db, ring, now);
+}
+
+function adopt(db: Database.Database, ring: KeyRing, now: number): void {
   const { source } = ring;
   const uses = countKeyUse(db);
+  if (source.kind === 'file') wipeDrafts(source.file);
   if (source.kind === 'file' && ring.all() === null) {
     const waiting = uses.reduce((sum, use) => sum + use.messages, 0);
     if (waiting > 0) {
@@ -50,11 +58,8 @@ export function adoptKey(db: Database.Database, ring: KeyRing, now: number): voi
   }
   const named = db.prepare<[], Buffer | null>('SELECT content_key FROM relay WHERE only_row = 1').pluck();
   const name = db.prepare<[Buffer]>('UPDATE relay SET content_key = ? WHERE only_row = 1');
-  const settle = db.transaction(() => {
-    const before = named.get() ?? null;
-    // The config says which key encrypts. In a file, only a rotation changes that, and it names its key itself.
-    const keep = before !== null && (source.kind === 'file' ? ring.has(before) : before.equals(first.id));
-    if (!keep) name.run(first.id);
-  });
-  settle.immediate();
+  const before = named.get() ?? null;
+  // The config says which key encrypts. In a file, only a rotation changes that, and it names its key itself.
+  const keep = before !== null && (source.kind === 'file' ? ring.has(before) : before.equals(first.id));
+  if (!keep) name.run(first.id);
 }

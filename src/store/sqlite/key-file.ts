@@ -3,10 +3,12 @@
  *
  *   2026-01-05T10:00:00.000Z <base64 of 32 octets>
  *
- * It has one key, but for the time of a rotation. It is made whole under another name and then linked into its place, and
- * replaced by a rename, each with the folder synced: whoever reads it, after a crash too, finds the old or the new one
- * whole. A replaced file is overwritten before its blocks are given back; a copy that the file system or the disk itself made
- * (snapshots, wear levelling) is beyond that.
+ * It has one key, but for the time of a rotation. It is made whole under another name (`content.key.<12 hex digits>.new`) and
+ * then linked into its place, or replaced by a rename, each with the folder synced: whoever reads it, after a crash too, finds
+ * the old or the new one whole. What a killed process left under such a name is wiped by the next one that starts or rotates.
+ *
+ * A replaced file is overwritten before its blocks are given back. Known limits: a kill right between the rename and that leaves
+ * the blocks as they are, and a copy that the file system or the disk itself made (snapshots, wear levelling) is out of reach.
  */
 import { randomBytes } from 'node:crypto';
 import {
@@ -16,12 +18,14 @@ import {
   fstatSync,
   linkSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs';
-import { dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { errorCode, errorText, RelayError } from '../../core/errors.ts';
 import { isoTime } from '../../core/time.ts';
 import { type ContentKey, contentKey, parseContentKey } from './content-cipher.ts';
@@ -29,6 +33,7 @@ import { type ContentKey, contentKey, parseContentKey } from './content-cipher.t
 const MODE = 0o600;
 const OTHERS = 0o077;
 const MAX_BYTES = 64 * 1024;
+const DRAFT_ENDING = /^[0-9a-f]{12}\.new$/;
 const LINE = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) ([A-Za-z0-9+/]{43}=)$/;
 
 export interface DatedKey extends ContentKey {
@@ -87,13 +92,50 @@ export function replaceKeyFile(file: string, keys: readonly DatedKey[]): void {
   try {
     renameSync(draft, file);
     syncFolder(file);
-    writeSync(before, Buffer.alloc(fstatSync(before).size), 0, undefined, 0);
-    fsyncSync(before);
+    overwrite(before);
   } catch (thrown) {
     throw cannotWrite(file, thrown);
   } finally {
     closeSync(before);
   }
+}
+
+/**
+ * Takes away the drafts that killed processes left beside `file`, their keys overwritten. To be called under the database's write
+ * lock, where nobody else is at work on the file. Throws a `RelayError` (`key`) when one cannot be taken away.
+ */
+export function wipeDrafts(file: string): void {
+  const folder = dirname(file);
+  const prefix = `${basename(file)}.`;
+  const drafts = readdirSync(folder).filter(
+    (name) => name.startsWith(prefix) && DRAFT_ENDING.test(name.slice(prefix.length)),
+  );
+  if (drafts.length === 0) return;
+  const inode = statSync(file, { throwIfNoEntry: false })?.ino;
+  for (const draft of drafts.map((name) => join(folder, name))) {
+    try {
+      const descriptor = openSync(draft, 'r+');
+      try {
+        // One that was linked into its place is the file itself: only its second name goes.
+        if (fstatSync(descriptor).ino !== inode) overwrite(descriptor);
+      } finally {
+        closeSync(descriptor);
+      }
+      rmSync(draft);
+    } catch (thrown) {
+      throw refuse(
+        `cannot remove ${draft}, a draft of the content key that a killed process left: ${errorText(thrown)}`,
+        'Remove it by hand: it holds a key.',
+        thrown,
+      );
+    }
+  }
+  syncFolder(file);
+}
+
+function overwrite(descriptor: number): void {
+  writeSync(descriptor, Buffer.alloc(fstatSync(descriptor).size), 0, undefined, 0);
+  fsyncSync(descriptor);
 }
 
 function parse(file: string, text: string): readonly DatedKey[] {

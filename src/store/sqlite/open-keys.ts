@@ -8,8 +8,10 @@
  *   2  many small ones   the keys of messages are wrapped anew, in place; content is not touched
  *   3  under the lock    nothing is under another key any more: the others leave the file, which is overwritten
  *
- * After a crash in 1 the file has a key that nothing uses yet; in 2, some messages are under either key; in 3, the file may
- * have one too many. Each time a new call goes on with the newest key in the file, and all content is readable meanwhile.
+ * After a crash in 1 the file may have a key that nothing uses yet; in 2, some messages are under either key; in 3, the file may
+ * have one too many. All content is readable meanwhile. The next call makes a key of its own and moves everything to that, from
+ * under however many keys: whoever rotates wants one that nobody has seen, and the file of a broken-off rotation may have lain
+ * there for days.
  */
 import type { MessageId } from '../../core/ids.ts';
 import { sleep, type Clock } from '../../core/time.ts';
@@ -17,7 +19,7 @@ import { countKeyUse } from './adopt-key.ts';
 import { RelayError } from '../../core/errors.ts';
 import { BUSY_MS, connect } from './connect.ts';
 import { type ContentKey, rewrap } from './content-cipher.ts';
-import { type DatedKey, newKey, readKeyFile, replaceKeyFile } from './key-file.ts';
+import { type DatedKey, newKey, readKeyFile, replaceKeyFile, wipeDrafts } from './key-file.ts';
 import { type ContentKeySource, createKeyRing, keyName, placeOf } from './key-ring.ts';
 import { requireSchema } from './migrations.ts';
 import { checkpoint } from './writer.ts';
@@ -41,7 +43,7 @@ export interface KeyState {
 export interface Rotation {
   /** The key that all content is under now. */
   readonly to: string;
-  /** An earlier rotation that had not come to its end was finished. */
+  /** An earlier rotation had not come to its end: its key, too, was replaced. */
   readonly resumed: boolean;
   /** Messages whose key was wrapped anew. */
   readonly messages: number;
@@ -84,15 +86,21 @@ export function openSqliteKeys(file: string, source: ContentKeySource): SqliteKe
     WHERE s.mid > +? ORDER BY s.mid LIMIT +?`);
   const put = db.prepare<[Buffer, Buffer, number]>('UPDATE content_keys SET key_id = ?, wrapped = ? WHERE slot = ?');
 
-  function begin(keyFile: string, now: number): { readonly to: DatedKey; readonly resumed: boolean } {
+  function begin(
+    keyFile: string,
+    now: number,
+  ): { readonly to: DatedKey; readonly resumed: boolean; readonly dropped: readonly DatedKey[] } {
     const keys = readKeyFile(keyFile);
-    const [newest] = keys ?? [];
-    if (keys === null || newest === undefined) throw gone(keyFile);
-    const resumed = keys.length > 1;
-    const to = resumed ? newest : newKey(now);
-    if (!resumed) replaceKeyFile(keyFile, [to, ...keys]);
+    if (keys === null) throw gone(keyFile);
+    wipeDrafts(keyFile);
+    const to = newKey(now);
+    const current = named.get();
+    const used = countKeyUse(db).map(({ id }) => id);
+    // Without what broken-off rotations have made and nothing uses, however often they were.
+    const kept = keys.filter(({ id }) => current?.equals(id) === true || used.some((one) => one.equals(id)));
+    replaceKeyFile(keyFile, [to, ...kept]);
     name.run(to.id);
-    return { to, resumed };
+    return { to, resumed: keys.length > 1, dropped: keys.filter((key) => !kept.includes(key)) };
   }
 
   function movePiece(after: number, to: ContentKey): { readonly last: number | null; readonly moved: number } {
@@ -160,9 +168,9 @@ export function openSqliteKeys(file: string, source: ContentKeySource): SqliteKe
     async rotate(clock, signal) {
       if (source.kind !== 'file') throw new Error('the keys are from the config');
       const { file: keyFile } = source;
-      const { to, resumed } = db.transaction(begin).immediate(keyFile, clock.now());
+      const { to, resumed, dropped } = db.transaction(begin).immediate(keyFile, clock.now());
       const messages = await moveAll(to, clock, signal);
-      const retired = db.transaction(finish).immediate(keyFile, to);
+      const retired = [...db.transaction(finish).immediate(keyFile, to), ...dropped.map(({ id }) => keyName(id))];
       return { to: keyName(to.id), resumed, messages, retired };
     },
 
