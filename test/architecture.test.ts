@@ -25,6 +25,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   delivery: 3,
   feedback: 3,
   intake: 4,
+  doctor: 4,
   queue: 4,
   webhooks: 4,
   api: 5,

@@ -20,7 +20,7 @@ import type { LinkAudit } from '../core/link-audit.ts';
 import { jsonLine } from '../telemetry/json-line.ts';
 import { clean } from './clean.ts';
 import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
-import { fileTrouble } from './plain-words.ts';
+import { fileTrouble } from '../core/file-trouble.ts';
 import { loadSettings } from './settings.ts';
 
 interface AuditOptions extends GlobalOptions {

@@ -12,7 +12,7 @@ import { errorCode, RelayError } from '../core/errors.ts';
 import { type DnsRecord, dnsRecord, generateDkimKey } from '../signing/generate.ts';
 import { jsonLine } from '../telemetry/json-line.ts';
 import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
-import { fileTrouble } from './plain-words.ts';
+import { fileTrouble } from '../core/file-trouble.ts';
 import { loadSettings } from './settings.ts';
 
 interface GenerateOptions extends GlobalOptions {

@@ -17,7 +17,7 @@ import { clean } from './clean.ts';
 import { span } from './format.ts';
 import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
 import { createPaint, type Paint } from './paint.ts';
-import { fileTrouble } from './plain-words.ts';
+import { fileTrouble } from '../core/file-trouble.ts';
 import { loadSettings } from './settings.ts';
 
 const DEFAULT_TO = 'ann@example.net';

@@ -10,7 +10,8 @@ import type { Config } from '../config/types.ts';
 import { createSteadyClock } from '../core/steady-clock.ts';
 import { createNetworks } from '../intake/networks.ts';
 import type { CliIo, GlobalOptions } from './io.ts';
-import { configFile, placeOptions, shellWord } from './settings.ts';
+import { shellWord } from '../core/shell-word.ts';
+import { configFile, placeOptions } from './settings.ts';
 
 /** Adds `serve` to `program`. */
 export function serveCommand(program: Command, io: CliIo): void {

@@ -6,6 +6,7 @@ import { formatFindings } from '../config/finding.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/types.ts';
 import { RelayError } from '../core/errors.ts';
+import { shellWord } from '../core/shell-word.ts';
 import type { CliIo, GlobalOptions } from './io.ts';
 
 /** Holds from `src/cli` and from `dist/cli` alike. */
@@ -60,9 +61,4 @@ export function dataFolder(io: CliIo, options: GlobalOptions): string {
 export function placeOptions(options: GlobalOptions & { readonly data?: string }): string {
   if (options.data !== undefined) return ` --data ${shellWord(options.data)}`;
   return options.config === undefined ? '' : ` --config ${shellWord(options.config)}`;
-}
-
-/** `text` as one word of a POSIX shell. */
-export function shellWord(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -10,7 +10,7 @@ import type { AttemptView, DeliveryView, MessageView } from '../store/store.ts';
 import { clean, cut } from './clean.ts';
 import { answerOf, describeAttempt, describeEvent, describeReport } from './describe-event.ts';
 import { dateTime, span } from './format.ts';
-import { shellWord } from './settings.ts';
+import { shellWord } from '../core/shell-word.ts';
 
 export interface Verdict {
   /** The state it is about, for colour; `mixed` when several recipients have several. */

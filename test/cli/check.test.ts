@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { generate } from 'selfsigned';
 import { describe, expect, test } from 'vitest';
+import { startDnsServer } from '../support/dns-server.ts';
 import { NOW, type Ran, run, tempFolder, writeConfig } from './support.ts';
 
 const check = (file: string, tty = false): Promise<Ran> => run(['check', '--config', file], { tty });
@@ -134,6 +135,39 @@ describe('check', () => {
     expect([ran.code, levels(ran, 'data')]).toEqual([1, ['ok', 'error']]);
   });
 
+  describe('with --dns', () => {
+    test('tells what DNS says, each finding with why and the record that mends it, and ends with 1', async () => {
+      const dns = await startDnsServer({ zone: { 'example.com': { MX: ['10 mail.example.com'] } } });
+      const { folder, over } = await withKey();
+      const file = writeConfig(folder, over);
+      const ran = await run(['check', '--dns', '--resolver', dns.address, '--config', file]);
+      await dns.close();
+      expect(ran.code).toBe(1);
+      const errors = ran.json.filter((result) => result['level'] === 'error');
+      expect(errors.map((result) => result['code'])).toEqual(['spf.missing', 'dkim.missing', 'dmarc.missing']);
+      expect(errors.every((result) => result['why'] !== '' && result['record'] !== null)).toBe(true);
+    });
+
+    test('on a terminal shows the zone line under the finding', async () => {
+      const dns = await startDnsServer({ zone: {} });
+      const ran = await run(['check', '--dns', '--resolver', dns.address, '--config', writeConfig(tempFolder())], {
+        tty: true,
+      });
+      await dns.close();
+      expect(ran.out).toContain('DNS of example.com');
+      expect(ran.out).toContain('_dmarc.example.com. IN TXT "v=DMARC1; p=none; rua=mailto:dmarc@example.com"');
+    });
+
+    test.each([
+      ['without --dns', ['--resolver', '127.0.0.1:53']],
+      ['with a name', ['--dns', '--resolver', 'dns.example.com']],
+      ['with a port that cannot be', ['--dns', '--resolver', '127.0.0.1:99999']],
+    ])('--resolver %s is wrong use', async (_how, args) => {
+      const ran = await run(['check', ...args, '--config', writeConfig(tempFolder())]);
+      expect([ran.code, ran.out]).toEqual([2, '']);
+    });
+  });
+
   describe('of a certificate', () => {
     async function certificate(notAfter: Date): Promise<Ran> {
       const folder = tempFolder();
@@ -157,7 +191,8 @@ describe('check', () => {
       [-0.5, 'error', 1],
     ] as const)('that ends in %d days: %s', async (days, level, code) => {
       const ran = await certificate(new Date(NOW + days * 86_400_000));
-      expect([levels(ran, 'tls'), ran.code]).toEqual([[level], code]);
+      // It signed itself, which is told too.
+      expect([levels(ran, 'tls'), ran.code]).toEqual([[level, 'warning'], code]);
     });
 
     test('tells when the key belongs to another one', async () => {

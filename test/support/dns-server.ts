@@ -19,7 +19,7 @@ import {
   TRUNCATED_RESPONSE,
 } from 'dns-packet';
 
-export type DnsRecordType = 'A' | 'AAAA' | 'CNAME' | 'MX' | 'TLSA' | 'TXT';
+export type DnsRecordType = 'A' | 'AAAA' | 'CNAME' | 'MX' | 'PTR' | 'TLSA' | 'TXT';
 
 /**
  * `timeout`: no answer. `truncated`: over UDP the TC flag and no records. `garbage`: id and question, then noise.
@@ -41,7 +41,7 @@ export type DnsBehaviour =
   | 'no-edns';
 
 /**
- * Records in presentation form: MX `10 mx.example.test`, TLSA `3 1 1 <hex>`, CNAME a name, TXT one string or, in parts, an
+ * Records in presentation form: MX `10 mx.example.test`, TLSA `3 1 1 <hex>`, CNAME and PTR a name, TXT one string or, in parts, an
  * array inside `records`. A TTL is in seconds.
  */
 export type DnsZoneAnswer =
@@ -327,6 +327,7 @@ function toAnswer(name: string, type: DnsRecordType, given: string | readonly st
     case 'A':
     case 'AAAA':
     case 'CNAME':
+    case 'PTR':
       return { ...common, type, data: text };
     case 'MX':
       return { ...common, type, data: { preference: Number(words[0]), exchange: words[1] ?? '.' } };

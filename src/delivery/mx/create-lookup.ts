@@ -132,7 +132,8 @@ function hostsIn(records: readonly Answer[], domain: string, authentic: boolean)
   return { kind: 'none', enhanced: '5.4.4', text: `the mail hosts (MX) of ${domain} are not names of hosts` };
 }
 
-function addressesIn(reply: DnsReply): readonly string[] {
+/** The addresses in an answer to A or AAAA, each once; empty when it has none. */
+export function addressesIn(reply: DnsReply): readonly string[] {
   if (reply.kind !== 'records') return [];
   const found = reply.records.flatMap((record) =>
     (record.type === 'A' || record.type === 'AAAA') && isIP(record.data) !== 0 ? [record.data] : [],
@@ -154,7 +155,8 @@ function tlsaIn(record: Answer): readonly TlsaRecord[] {
   return [{ usage, selector, matchingType, data: Uint8Array.from(certificate) }];
 }
 
-function textIn(record: Answer): readonly string[] {
+/** The text of a TXT record, its strings joined; empty for a record of another type. */
+export function textIn(record: Answer): readonly string[] {
   if (record.type !== 'TXT') return [];
   const strings = Array.isArray(record.data) ? record.data : [record.data];
   return [Buffer.concat(strings.map((part) => Buffer.from(part))).toString('utf8')];

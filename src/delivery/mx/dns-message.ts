@@ -9,8 +9,8 @@
  */
 import { type Answer, AUTHENTIC_DATA, decode, type DecodedPacket, encode, RECURSION_DESIRED } from 'dns-packet';
 
-/** The types that direct delivery asks for. */
-export type DnsType = 'A' | 'AAAA' | 'MX' | 'TLSA' | 'TXT';
+/** The types that are asked for: by direct delivery, and `CNAME` and `PTR` by the doctor. */
+export type DnsType = 'A' | 'AAAA' | 'CNAME' | 'MX' | 'PTR' | 'TLSA' | 'TXT';
 
 export interface DnsQuery {
   readonly id: number;

@@ -1,0 +1,172 @@
+/**
+ * What DNS says about the senders and about this relay: the checks of `check --dns`, of `GET /v1/senders` and of the dashboard.
+ *
+ * Reports are kept for a few minutes and made once however many ask at the same time, so that a page that is loaded again and
+ * again asks DNS no more often. A report with something that could not be asked is kept for a shorter time. A changed config
+ * makes new ones. Look-ups run a few at a time, and a report never takes longer than `LIMIT_MS`: what was not asked by then is
+ * said to be unknown.
+ *
+ * Nothing is sent, and nothing but DNS and our own MTA-STS policy is asked. After a restart everything is asked anew.
+ */
+import type { Config, SenderConfig } from '../config/types.ts';
+import type { Clock } from '../core/time.ts';
+import type { DnsClient } from '../delivery/mx/dns-client.ts';
+import type { ReadKeyFile } from '../signing/keys.ts';
+import { type AtMost, createAtMost } from './at-most.ts';
+import { checkDkim } from './check-dkim.ts';
+import { checkDmarc } from './check-dmarc.ts';
+import { checkHost } from './check-host.ts';
+import { checkMx } from './check-mx.ts';
+import { checkSpf } from './check-spf.ts';
+import { checkSts } from './check-sts.ts';
+import { createDoctorDns, type DoctorDns } from './dns.ts';
+import { type CheckFinding, type FindingLevel, worstLevel } from './finding.ts';
+
+export interface SenderReport {
+  readonly domain: string;
+  readonly level: FindingLevel;
+  /** Epoch milliseconds. */
+  readonly checkedAt: number;
+  readonly findings: readonly CheckFinding[];
+}
+
+export interface SenderChecks {
+  /** The report about one sender, perhaps from memory. Rejects only when `signal` aborts, with its reason. */
+  check(sender: SenderConfig, signal: AbortSignal): Promise<SenderReport>;
+  /** The reports about all senders of the config, in its order. */
+  checkAll(signal: AbortSignal): Promise<readonly SenderReport[]>;
+  /** The relay's own name and addresses, as direct delivery needs them; empty where nothing is delivered directly. */
+  checkHost(signal: AbortSignal): Promise<readonly CheckFinding[]>;
+}
+
+export interface SenderChecksDeps {
+  /** The config in force; another object after a reload. */
+  readonly config: () => Config;
+  readonly client: DnsClient;
+  readonly clock: Clock;
+  readonly readKey: ReadKeyFile;
+  /** For tests: where MTA-STS policies are fetched; default 443. */
+  readonly stsPort?: number;
+}
+
+const KEEP_MS = 5 * 60_000;
+/** For reports that lack something. */
+const KEEP_UNKNOWN_MS = 15_000;
+const LIMIT_MS = 25_000;
+const LOOKUPS_AT_A_TIME = 10;
+
+interface Kept<T> {
+  readonly config: Config;
+  readonly result: Promise<T>;
+  untilMs: number;
+}
+
+/** Makes the checks; nothing is asked before the first call. */
+export function createSenderChecks(deps: SenderChecksDeps): SenderChecks {
+  const { clock } = deps;
+  const atMost = createAtMost(LOOKUPS_AT_A_TIME);
+  const reports = new Map<string, Kept<SenderReport>>();
+  const hosts = new Map<string, Kept<readonly CheckFinding[]>>();
+
+  const check = (sender: SenderConfig, signal: AbortSignal): Promise<SenderReport> =>
+    kept(
+      reports,
+      sender.domain,
+      (report) => report.findings,
+      signal,
+      async (dns, config, until) => {
+        const findings = await checkSender(sender, config, dns, { ...deps, signal: until });
+        return { domain: sender.domain, level: worstLevel(findings), checkedAt: clock.now(), findings };
+      },
+    );
+
+  /** The result for `key`, of memory or of `make`, which goes on to its end even when this caller leaves. */
+  async function kept<T>(
+    memory: Map<string, Kept<T>>,
+    key: string,
+    findingsOf: (result: T) => readonly CheckFinding[],
+    signal: AbortSignal,
+    make: (dns: DoctorDns, config: Config, signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    signal.throwIfAborted();
+    const config = deps.config();
+    let entry = memory.get(key);
+    if (entry === undefined || entry.config !== config || clock.monotonicMs() >= entry.untilMs) {
+      const made: Kept<T> = { config, result: inTime(deps, atMost, config, make), untilMs: Number.POSITIVE_INFINITY };
+      entry = made;
+      memory.set(key, made);
+      made.result.then(
+        (result) => {
+          const lacks = findingsOf(result).some(({ code }) => code.endsWith('.unknown'));
+          made.untilMs = clock.monotonicMs() + (lacks ? KEEP_UNKNOWN_MS : KEEP_MS);
+        },
+        () => memory.get(key) === made && memory.delete(key),
+      );
+    }
+    return withSignal(entry.result, signal);
+  }
+
+  return {
+    check,
+    async checkAll(signal) {
+      const { senders } = deps.config();
+      return Promise.all(senders.map((sender) => check(sender, signal)));
+    },
+    checkHost: (signal) =>
+      kept(
+        hosts,
+        '',
+        (findings) => findings,
+        signal,
+        (dns, config) => checkHost(config, dns),
+      ),
+  };
+}
+
+async function inTime<T>(
+  { client, clock }: SenderChecksDeps,
+  atMost: AtMost,
+  config: Config,
+  make: (dns: DoctorDns, config: Config, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const end = new AbortController();
+  const cancel = clock.after(LIMIT_MS, () => end.abort(new Error('the checks took too long')));
+  try {
+    return await make(createDoctorDns(client, atMost, end.signal), config, end.signal);
+  } finally {
+    cancel();
+  }
+}
+
+async function checkSender(
+  sender: SenderConfig,
+  config: Config,
+  dns: DoctorDns,
+  { clock, readKey, stsPort, signal }: SenderChecksDeps & { readonly signal: AbortSignal },
+): Promise<readonly CheckFinding[]> {
+  const port = stsPort === undefined ? {} : { port: stsPort };
+  const each = await Promise.all([
+    checkSpf(sender, config, dns),
+    checkDkim(sender, dns, readKey),
+    checkDmarc(sender, dns),
+    checkMx(sender, config, dns),
+    sender.returnPath === null
+      ? []
+      : checkSts(sender.returnPath, config, { dns, clock, signal, ca: authorities(config), ...port }),
+  ]);
+  return each.flat();
+}
+
+/** Who runs a network of its own names its authorities at the direct route. */
+function authorities({ routes }: Config): string | null {
+  for (const route of routes.values()) if (route.type === 'mx' && route.ca !== null) return route.ca;
+  return null;
+}
+
+function withSignal<T>(result: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    result.finally(() => signal.removeEventListener('abort', onAbort)).then(resolve, reject);
+  });
+}
