@@ -40,6 +40,7 @@ import { createBounceSettings } from './intake/bounce-settings.ts';
 import { createSmtpSettings } from './intake/smtp-settings.ts';
 import { createContentCache } from './queue/content-cache.ts';
 import { createScheduler } from './queue/scheduler.ts';
+import { readKeyFile } from './signing/keys.ts';
 import { createSigner, type Signer } from './signing/sign.ts';
 import { openSqliteStore } from './store/sqlite/open.ts';
 import type { Log } from './telemetry/log.ts';
@@ -181,6 +182,15 @@ async function start(
     ready: () =>
       checkReadiness({ health: store.health, queue: store.queue, scheduler, clock, stopping: () => stopping }),
     metrics,
+    calls: {
+      history: store.history,
+      suppressions: store.suppressions,
+      routes: () => settings.config.routes,
+      routeHealth: (route) => scheduler.health(route),
+      senders: () => settings.config.senders,
+      readKeyFile,
+      clock,
+    },
     log,
     clock,
   });

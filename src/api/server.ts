@@ -1,25 +1,33 @@
 /**
- * The HTTP server: health, readiness and metrics.
+ * The HTTP server: health, readiness, metrics, and the calls of `/v1`.
  *
- *   request -> Host check (421) -> route -> token, where one is needed (401, 403) -> answer
+ *   request -> Host check (421) -> route -> another site's page? (403) -> caller and scope (401, 403, 429)
+ *           -> body, bounded (413, 415) -> values (422) -> answer
  *                                  `-> none: 404        `-> a bug: 500, its text in the log alone
  *
- * It never shows mail. Every answer forbids framing, scripts and caching. Bodies are bounded though no route reads one.
+ * Every answer forbids framing, scripts and caching. No call shows a subject, a body or a link, but for the content itself,
+ * which needs the scope `admin`.
  * Known limit: a proxy on this machine that adds no header of its own is taken for this machine; then give it a token
  * to send, or keep /metrics from being reached through it.
  */
 import { randomBytes } from 'node:crypto';
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { isLoopback } from '../config/network.ts';
 import type { HttpConfig } from '../config/types.ts';
 import { errorCode, errorText, RelayError } from '../core/errors.ts';
 import type { Clock } from '../core/time.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { refuse } from './answer.ts';
+import { addCalls, type CallDeps } from './calls.ts';
+import { createCallerCheck, type ProofSource } from './caller.ts';
 import { isFromThisMachine, isOwnHost } from './loopback.ts';
-import { problem, PROBLEM_CONTENT_TYPE, type ProblemCode } from './problem.ts';
+import { collectCalls, documentText } from './openapi.ts';
+import { isCrossOrigin } from './origin.ts';
 import { addOperations, type Readiness } from './routes/operations.ts';
-import { createTokenCheck } from './tokens.ts';
+import { createTokenSource } from './tokens.ts';
+import { compileValidator, ValidationError } from './validation.ts';
 
 export interface HttpServerDeps {
   readonly config: HttpConfig;
@@ -27,6 +35,9 @@ export interface HttpServerDeps {
   readonly hostname: string;
   readonly ready: () => Promise<Readiness>;
   readonly metrics: Pick<Metrics, 'scrape'>;
+  readonly calls: CallDeps;
+  /** Further sources of proof, asked after the bearer tokens. */
+  readonly proofs?: readonly ProofSource[];
   readonly log: Log;
   readonly clock: Clock;
 }
@@ -34,12 +45,16 @@ export interface HttpServerDeps {
 export interface HttpServer {
   /** Binds and serves; rejects with a `RelayError` (`listen`). */
   start(): Promise<{ readonly host: string; readonly port: number }>;
+  /** The OpenAPI document of the calls, as JSON text. */
+  document(): Promise<string>;
   /** Takes no more requests, lets those under way finish for up to 5 s, and closes. */
   stop(): Promise<void>;
 }
 
 const MAX_BODY_BYTES = 16 * 1024;
 const MAX_CONNECTIONS = 256;
+const MAX_HEADER_BYTES = 16 * 1024;
+const MAX_PARAMETER_CHARS = 512;
 const REQUEST_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 30_000;
 const STOP_TIMEOUT_MS = 5_000;
@@ -57,7 +72,12 @@ const SECURITY_HEADERS = {
 /** Makes the server; nothing is bound before `start()`. */
 export function createHttpServer(deps: HttpServerDeps): HttpServer {
   const { config, hostname, log, clock } = deps;
-  const checkToken = createTokenCheck(config.tokens);
+  const callers = createCallerCheck({
+    sources: [createTokenSource(config.tokens), ...(deps.proofs ?? [])],
+    open: config.tokens.length === 0,
+    clock,
+    log,
+  });
   const checksHost = isLoopback(config.host);
 
   const server: FastifyInstance = fastify({
@@ -65,11 +85,13 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     requestTimeout: REQUEST_TIMEOUT_MS,
     connectionTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
+    http: { maxHeaderSize: MAX_HEADER_BYTES },
+    routerOptions: { maxParamLength: MAX_PARAMETER_CHARS },
     genReqId: () => `req_${randomBytes(8).toString('hex')}`,
     requestIdHeader: false,
     forceCloseConnections: 'idle',
-    frameworkErrors: (_error, request, reply) => {
-      answer(request, reply.headers(SECURITY_HEADERS), 'bad-request', 'The address of the request is malformed.');
+    frameworkErrors: (_error, _request, reply) => {
+      refuse(reply.headers(SECURITY_HEADERS), 'bad-request', 'The address of the request is malformed.');
     },
     clientErrorHandler(_error, socket) {
       // Not HTTP, or too slow: there is no request to answer, only a socket to close.
@@ -77,19 +99,19 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     },
   });
   server.server.maxConnections = MAX_CONNECTIONS;
-  // Whatever type a body claims to be, it is read up to the limit and thrown away.
+  server.setValidatorCompiler(compileValidator);
+  // Types hold handlers to their schemas, and tests hold answers to the document: nothing is left to check at run time.
+  server.setSerializerCompiler(() => (value) => JSON.stringify(value));
+  server.decorateRequest('caller', null);
+  // Whatever type a body claims to be, it is read up to the limit and thrown away, unless a call takes it.
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, _body, done) => done(null, undefined));
 
   server.addHook('onRequest', (request, reply, done) => {
     reply.headers(SECURITY_HEADERS).header('x-request-id', request.id);
     if (checksHost && !isOwnHost(request.headers.host, hostname)) {
-      answer(
-        request,
-        reply,
-        'wrong-host',
-        `This listener answers to localhost, 127.0.0.1, [::1] and ${hostname} only.`,
-      );
+      const detail = `This listener answers to localhost, 127.0.0.1, [::1] and ${hostname} only.`;
+      refuse(reply, 'wrong-host', detail);
       return;
     }
     done();
@@ -103,41 +125,62 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
         path: request.routeOptions.url ?? null,
         status: reply.statusCode,
         client: request.ip,
+        ...(request.caller === null ? {} : { caller: request.caller.name }),
       },
       'request',
     );
     done();
   });
-  server.setNotFoundHandler((request, reply) => {
-    answer(request, reply, 'not-found', 'There is nothing here; / names what there is.');
+  server.setNotFoundHandler((_request, reply) => {
+    refuse(reply, 'not-found', 'There is nothing here; / names what there is.');
   });
   server.setErrorHandler((error, request, reply) => {
     const status = statusOf(error);
-    if (status === 413) {
-      answer(request, reply, 'too-large', `A request body may have ${MAX_BODY_BYTES} octets.`);
+    if (error instanceof ValidationError) {
+      refuse(reply, 'validation', 'Some values are not accepted: see errors.', error.errors);
+    } else if (error instanceof RelayError) {
+      log.error({ event: 'http.unavailable', request_id: request.id, reason: error.message }, 'request not answered');
+      void reply.header('retry-after', '5');
+      refuse(reply, 'unavailable', 'The store does not answer just now; the log says why.');
+    } else if (status === 413) {
+      refuse(reply, 'too-large', `A request body may have ${request.routeOptions.bodyLimit} octets.`);
     } else if (status >= 400 && status < 500) {
-      answer(request, reply, 'bad-request', 'The request is malformed.');
+      refuse(reply, 'bad-request', 'The request is malformed.');
     } else {
       log.error({ event: 'http.failed', request_id: request.id, reason: errorText(error) }, 'request failed');
-      answer(request, reply, 'internal', 'The log has the reason under this request_id.');
+      refuse(reply, 'internal', 'The log has the reason under this request_id.');
     }
   });
 
   addOperations(server, { ready: deps.ready, metrics: deps.metrics, clock, mayRead });
+  server.register(async (scope) => {
+    await collectCalls(scope);
+    const api = scope.withTypeProvider<ZodTypeProvider>();
+    api.addHook('onRoute', ({ url, config: own }) => {
+      if (own?.scope === undefined) throw new Error(`the call ${url} names no scope`);
+    });
+    api.addHook('onRequest', (request, reply, done) => {
+      const needed = request.routeOptions.config.scope;
+      if (isCrossOrigin(request.headers)) {
+        refuse(reply, 'cross-origin', 'Pages of other sites may not call this.');
+        return;
+      }
+      const caller = needed === undefined ? null : callers.admit(request, reply, needed);
+      if (caller === null) return;
+      request.caller = caller;
+      done();
+    });
+    addCalls(api, deps.calls);
+    let document: string | null = null;
+    server.get('/openapi.json', (_request, reply) => {
+      document ??= documentText(scope);
+      return reply.type('application/json; charset=utf-8').send(document);
+    });
+  });
 
   function mayRead(request: FastifyRequest, reply: FastifyReply): boolean {
-    if (config.tokens.length === 0) return true;
     if (isFromThisMachine(request.socket.remoteAddress, request.headers, hostname)) return true;
-    const check = checkToken(request.headers.authorization, 'read');
-    if (check.kind === 'allowed') return true;
-    if (check.kind === 'scope-missing') {
-      answer(request, reply, 'forbidden', 'This needs a token with the scope read.');
-      return false;
-    }
-    log.warn({ event: 'http.unauthorized', request_id: request.id, client: request.ip }, 'no or wrong token');
-    reply.header('www-authenticate', 'Bearer realm="leadpush-relay"');
-    answer(request, reply, 'unauthorized', 'Send a token of http.tokens: `Authorization: Bearer ...`.');
-    return false;
+    return callers.admit(request, reply, 'read') !== null;
   }
 
   return {
@@ -151,17 +194,16 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
       const port = typeof address === 'object' && address !== null ? address.port : config.port;
       return { host: config.host, port };
     },
+    async document() {
+      await server.ready();
+      return (await server.inject('/openapi.json')).payload;
+    },
     async stop() {
       const cancel = clock.after(STOP_TIMEOUT_MS, () => server.server.closeAllConnections());
       await server.close();
       cancel();
     },
   };
-}
-
-function answer(request: FastifyRequest, reply: FastifyReply, code: ProblemCode, detail: string): void {
-  const body = problem(code, detail, request.id);
-  void reply.code(body.status).type(PROBLEM_CONTENT_TYPE).send(body);
 }
 
 function statusOf(error: unknown): number {

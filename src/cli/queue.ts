@@ -5,7 +5,7 @@
  * takes effect at the next start. A delivery that is being sent just now is left alone.
  */
 import type { Command } from 'commander';
-import { wireQueueRow } from '../api/wire.ts';
+import { wireQueueRow } from '../api/wire/queue.ts';
 import { didYouMean } from '../config/near-match.ts';
 import { RelayError } from '../core/errors.ts';
 import { type DeliveryId, type MessageId, parseDeliveryId, parseMessageId } from '../core/ids.ts';

@@ -1,6 +1,6 @@
 /** `stats`: what was accepted and what became of it, by tag, with the time it took. */
 import type { Command } from 'commander';
-import { wireStats } from '../api/wire.ts';
+import { wireStats } from '../api/wire/stats.ts';
 import { DELIVERY_STATES, isFinal } from '../core/delivery.ts';
 import type { StatsRow } from '../store/store.ts';
 import { jsonLine } from '../telemetry/json-line.ts';

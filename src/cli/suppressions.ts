@@ -5,7 +5,7 @@
  * change. What was accepted before is not touched. Whether a tag's mail heeds the list is `tags.*.suppression`.
  */
 import type { Command } from 'commander';
-import { wireSuppression } from '../api/wire.ts';
+import { wireSuppression } from '../api/wire/suppression.ts';
 import { didYouMean } from '../config/near-match.ts';
 import { type EnvelopeAddress, parseEnvelopeAddress } from '../core/address.ts';
 import { RelayError } from '../core/errors.ts';

@@ -78,10 +78,19 @@ export interface Scheduler {
   routes(): readonly (readonly [route: string, state: BreakerState])[];
   /** How many deliveries of each lane could start on `route` now. */
   room(route: string): LaneRoom;
+  /** How `route` fares; one that is not there counts as up and idle. */
+  health(route: string): RouteHealth;
   /** What is in work at destinations, by route where they are limited. */
   destinations(): ReadonlyMap<string, DestinationRoom>;
   /** Starts nothing new, breaks off attempts before their final dot, waits for the others. */
   stop(): Promise<void>;
+}
+
+/** How a route fares. */
+export interface RouteHealth {
+  readonly breaker: BreakerState;
+  /** Deliveries under way. */
+  readonly inWork: number;
 }
 
 interface UnderWay {
@@ -177,6 +186,10 @@ export function createScheduler(
     busy: () => underWay.size,
     routes: () => [...lanes.all()].map(([name, { breaker }]) => [name, breaker?.state() ?? 'closed']),
     room: (route) => lanes.get(route)?.room() ?? [0, 0, 0],
+    health(route) {
+      const lane = lanes.get(route);
+      return { breaker: lane?.breaker?.state() ?? 'closed', inWork: lane?.busy() ?? 0 };
+    },
     destinations: lanes.destinations,
     async stop() {
       stopping.abort();

@@ -323,7 +323,12 @@ export interface MessageFilter {
   readonly state?: DeliveryState;
   readonly recipient?: string;
   readonly flow?: string;
+  /** The Message-ID with its angle brackets. */
+  readonly headerMessageId?: string;
+  /** Accepted at or after this. */
   readonly sinceMs?: number;
+  /** Accepted before this. */
+  readonly untilMs?: number;
   readonly limit: number;
   /** Messages older than this id, for the next page. */
   readonly before?: MessageId;

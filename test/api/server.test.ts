@@ -1,11 +1,11 @@
-import { createHash } from 'node:crypto';
-import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import type { CallDeps } from '../../src/api/calls.ts';
 import { createHttpServer, type HttpServer, type HttpServerDeps } from '../../src/api/server.ts';
 import { systemClock } from '../../src/core/time.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
 import { createManualClock } from '../support/clock.ts';
+import { call, SERVER_DEPS, token } from './support.ts';
 
 const running: HttpServer[] = [];
 afterEach(async () => {
@@ -13,58 +13,14 @@ afterEach(async () => {
 });
 
 const TOKEN = 'a-long-random-token';
-const token = (name: string, text: string, scopes: readonly ('read' | 'send' | 'admin')[]) => ({
-  name,
-  sha256: createHash('sha256').update(text).digest('hex'),
-  scopes: new Set(scopes),
-});
+
+/** Calls that nobody calls. */
+const calls: CallDeps = Object.create(null);
 
 async function start(overrides: Partial<HttpServerDeps> = {}): Promise<number> {
-  const server = createHttpServer({
-    config: { host: '127.0.0.1', port: 0, tokens: [] },
-    hostname: 'relay.example.com',
-    ready: async () => ({ ready: true, reasons: [] }),
-    metrics: {
-      scrape: async () => ({ contentType: 'text/plain; version=0.0.4; charset=utf-8', text: 'leadpush_x 1\n' }),
-    },
-    log: silentLog,
-    clock: systemClock,
-    ...overrides,
-  });
+  const server = createHttpServer({ ...SERVER_DEPS, calls, clock: systemClock, ...overrides });
   running.push(server);
   return (await server.start()).port;
-}
-
-interface Answer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly text: string;
-}
-
-/** fetch cannot set Host; this can. */
-function call(
-  port: number,
-  path: string,
-  options: { method?: string; headers?: Record<string, string>; body?: string | Buffer } = {},
-): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const request = httpRequest(
-      { host: '127.0.0.1', port, path, method: options.method ?? 'GET', headers: options.headers, agent: false },
-      (response) => {
-        const parts: Buffer[] = [];
-        response.on('data', (part: Buffer) => parts.push(part));
-        response.on('end', () =>
-          resolve({
-            status: response.statusCode ?? 0,
-            headers: response.headers,
-            text: Buffer.concat(parts).toString(),
-          }),
-        );
-      },
-    );
-    request.on('error', reject);
-    request.end(options.body);
-  });
 }
 
 describe('health and readiness', () => {
@@ -189,7 +145,8 @@ describe('the Host check', () => {
 
 describe('everything else', () => {
   test.each([
-    ['GET', '/v1/messages'],
+    ['GET', '/v1/nothing'],
+    ['PATCH', '/v1/messages'],
     ['GET', '/../../etc/passwd'],
     ['GET', '/%2e%2e/%2e%2e/etc/passwd'],
     ['POST', '/healthz'],
@@ -201,7 +158,7 @@ describe('everything else', () => {
     expect(answer.headers['content-type']).toBe('application/problem+json; charset=utf-8');
     const body = JSON.parse(answer.text);
     expect(body).toEqual({
-      type: 'about:blank',
+      type: '/docs#problem-not-found',
       title: 'Not found',
       status: 404,
       detail: expect.any(String),
@@ -273,11 +230,9 @@ describe('start and stop', () => {
   test('a port in use is a listen error with a hint', async () => {
     const port = await start();
     const second = createHttpServer({
+      ...SERVER_DEPS,
       config: { host: '127.0.0.1', port, tokens: [] },
-      hostname: 'relay.example.com',
-      ready: async () => ({ ready: true, reasons: [] }),
-      metrics: { scrape: async () => ({ contentType: 'text/plain', text: '' }) },
-      log: silentLog,
+      calls,
       clock: systemClock,
     });
     await expect(second.start()).rejects.toMatchObject({ code: 'listen', hint: expect.stringContaining('http.port') });
@@ -285,14 +240,7 @@ describe('start and stop', () => {
 
   test('stop cuts a request that never ends after 5 s', async () => {
     const clock = createManualClock(0);
-    const server = createHttpServer({
-      config: { host: '127.0.0.1', port: 0, tokens: [] },
-      hostname: 'relay.example.com',
-      ready: async () => ({ ready: true, reasons: [] }),
-      metrics: { scrape: async () => ({ contentType: 'text/plain', text: '' }) },
-      log: silentLog,
-      clock,
-    });
+    const server = createHttpServer({ ...SERVER_DEPS, calls, clock });
     const { port } = await server.start();
     const socket = connect(port, '127.0.0.1');
     socket.on('error', () => {});

@@ -998,6 +998,14 @@ export function describeStore(
       expect(await list({ flow: 'f', state: 'delivered' })).toEqual([reset]);
       expect(await list({ tag: 'news', state: 'bounced' })).toEqual([]);
       expect(await list({ recipient: 'not an address' })).toEqual([]);
+      expect(await list({ untilMs: START_MS + 1000 })).toEqual([bounced, reset]);
+      expect(await list({ untilMs: START_MS })).toEqual([]);
+      expect(await list({ sinceMs: START_MS + 1000, untilMs: START_MS + 1001, tag: 'news' })).toEqual([news]);
+      const headerMessageId = `<${bounced}@accounts.example.com>`;
+      expect(await list({ headerMessageId })).toEqual([bounced]);
+      expect(await list({ headerMessageId, state: 'bounced' })).toEqual([bounced]);
+      expect(await list({ headerMessageId, state: 'queued' })).toEqual([]);
+      expect(await list({ headerMessageId, recipient: 'bob@example.net', tag: 'password-reset' })).toEqual([bounced]);
     });
 
     test('lists the newest events without a mark, and the next ones after a mark', async () => {

@@ -165,7 +165,9 @@ test('no read walks a table or sorts, whatever it is asked for', () => {
             );
             for (const flow of some('f')) {
               for (const before of some(ids.message())) {
-                reader.messages.run({ ...filter, ...(flow && { flow }), ...(before && { before }), limit: 10 });
+                const mark = { ...(flow && { flow }), ...(before && { before, untilMs: 2 }) };
+                reader.messages.run({ ...filter, ...mark, limit: 10 });
+                reader.messages.run({ ...filter, ...mark, headerMessageId: '<x@y>', limit: 10 });
               }
             }
             for (const afterSeq of some(1)) {

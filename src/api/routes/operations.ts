@@ -7,7 +7,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Clock } from '../../core/time.ts';
 import type { Metrics } from '../../telemetry/metrics.ts';
-import { problem, PROBLEM_CONTENT_TYPE } from '../problem.ts';
+import { refuse } from '../answer.ts';
 
 export interface OperationsDeps {
   /** Whether mail can be taken now, and if not, why. */
@@ -31,6 +31,7 @@ const PAGE = `Leadpush Relay
   /healthz   200 while the process serves
   /readyz    200 while mail is taken, 503 with the reasons while it is not
   /metrics   metrics for Prometheus
+  /v1/...    the API; /openapi.json describes it
 
 Everything about the mail is on the command line of this machine:
 
@@ -63,8 +64,8 @@ export function addOperations(server: FastifyInstance, deps: OperationsDeps): vo
     if (!deps.mayRead(request, reply)) return reply;
     const scrape = await within(clock, deps.metrics.scrape());
     if (scrape === null) {
-      const body = problem('unavailable', 'The figures could not be read in time.', request.id);
-      return reply.code(body.status).type(PROBLEM_CONTENT_TYPE).send(body);
+      void reply.header('retry-after', '5');
+      return refuse(reply, 'unavailable', 'The figures could not be read in time.');
     }
     return reply.type(scrape.contentType).send(scrape.text);
   });

@@ -150,7 +150,7 @@ function createMidList(db: Database.Database): (filter: MessageFilter) => readon
     .pluck();
 
   return (filter) => {
-    const { tag, state, recipient, flow, sinceMs, before, limit } = filter;
+    const { tag, state, recipient, flow, headerMessageId, sinceMs, untilMs, before, limit } = filter;
     const where: string[] = [];
     const values: Value[] = [];
     const demand = (condition: string, ...given: readonly Value[]): void => {
@@ -161,6 +161,8 @@ function createMidList(db: Database.Database): (filter: MessageFilter) => readon
     if (recipientKey === null) return [];
     if (before !== undefined) demand('m.mid < ?', midBefore.get(before, before) ?? 0);
     if (sinceMs !== undefined) demand('m.mid >= ? AND m.accepted_at >= ?', firstSince(sinceMs), sinceMs);
+    if (untilMs !== undefined) demand('m.mid < ? AND m.accepted_at < ?', firstSince(untilMs), untilMs);
+    if (headerMessageId !== undefined) demand('m.header_message_id = ?', headerMessageId);
     if (tag !== undefined) demand('m.tag = ?', tag);
     if (flow !== undefined) demand('m.flow = ?', flow);
     const conditions = where.map((condition) => ` AND ${condition}`).join('');
@@ -181,7 +183,7 @@ function createMidList(db: Database.Database): (filter: MessageFilter) => readon
         SELECT DISTINCT m.mid FROM deliveries d INDEXED BY deliveries_lease CROSS JOIN messages m ON m.mid = d.mid
         WHERE d.lease_until IS NOT NULL${conditions} ORDER BY m.mid DESC LIMIT ?`).all(...values, limit);
     }
-    if (state !== undefined && state !== 'delivered' && flow === undefined) {
+    if (state !== undefined && state !== 'delivered' && flow === undefined && headerMessageId === undefined) {
       const perLane = prepared(`
         SELECT DISTINCT d.mid FROM deliveries d INDEXED BY deliveries_state CROSS JOIN messages m ON m.mid = d.mid
         WHERE d.state = ? AND d.state NOT IN ('sending', 'delivered') AND d.priority = ?${conditions.replaceAll('m.mid', 'd.mid')}
@@ -190,7 +192,14 @@ function createMidList(db: Database.Database): (filter: MessageFilter) => readon
         .sort((a, b) => b - a)
         .slice(0, limit);
     }
-    const index = flow !== undefined ? 'INDEXED BY messages_flow' : tag !== undefined ? 'INDEXED BY messages_tag' : '';
+    const index =
+      headerMessageId !== undefined
+        ? 'INDEXED BY messages_header_id'
+        : flow !== undefined
+          ? 'INDEXED BY messages_flow'
+          : tag !== undefined
+            ? 'INDEXED BY messages_tag'
+            : '';
     if (state !== undefined) {
       demand(`EXISTS (SELECT 1 FROM deliveries d WHERE ${DELIVERY_OF_MESSAGE} AND d.state = ?)`, state);
     }

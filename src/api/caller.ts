@@ -1,0 +1,109 @@
+/**
+ * Who makes a request, and whether he may. Sources of proof are asked in order, and the first that finds one decides; without
+ * any configured token everybody who reaches the listener, which is then on loopback, may do everything.
+ *
+ * A proof that is wrong counts against the client's address: after some failures in a row it waits, longer each time, before
+ * anything of it is looked at again (429). A token that worked from an address before goes on working, so that a neighbour
+ * behind the same proxy cannot shut it out. All of it lives in memory, bounded; a restart forgives.
+ */
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { TokenScope } from '../config/types.ts';
+import type { Clock } from '../core/time.ts';
+import { addressGroup } from '../intake/networks.ts';
+import { createBackoff } from '../intake/smtp-backoff.ts';
+import type { Log } from '../telemetry/log.ts';
+import { refuse } from './answer.ts';
+
+/** Who makes a request. */
+export interface Caller {
+  /** For the log: the name of the token, or what else proved him. */
+  readonly name: string;
+  readonly scopes: ReadonlySet<TokenScope>;
+  /** The credential that he submits as; null: none. */
+  readonly credential: string | null;
+}
+
+export type Proof =
+  | { readonly kind: 'caller'; readonly caller: Caller }
+  /** The request brings nothing that this source looks at. */
+  | { readonly kind: 'none' }
+  /** It brings something, and it is wrong. */
+  | { readonly kind: 'wrong' };
+
+/** A source of proof: bearer tokens, a session ... Constant time; looks at the request's headers alone. */
+export type ProofSource = (request: Pick<FastifyRequest, 'headers' | 'method'>) => Proof;
+
+export interface CallerCheck {
+  /** The caller, when he may do what needs `scope`; null: the request was answered with 401, 403 or 429. */
+  admit(request: FastifyRequest, reply: FastifyReply, scope: TokenScope): Caller | null;
+}
+
+export interface CallerCheckDeps {
+  readonly sources: readonly ProofSource[];
+  /** Whether everybody may do everything. */
+  readonly open: boolean;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** With no tokens configured. */
+const ANYBODY: Caller = { name: 'local', scopes: new Set(['read', 'send', 'admin']), credential: null };
+
+const FREE_FAILURES = 10;
+const MAX_REMEMBERED = 10_000;
+const WAITS = {
+  free: FREE_FAILURES,
+  baseMs: 1000,
+  maxMs: 60_000,
+  forgetMs: 15 * 60_000,
+  maxKeys: MAX_REMEMBERED,
+} as const;
+
+/** Makes the check. */
+export function createCallerCheck({ sources, open, clock, log }: CallerCheckDeps): CallerCheck {
+  const failures = createBackoff(clock, WAITS);
+  const welcome = new Set<string>();
+
+  const prove = (request: FastifyRequest): Proof => {
+    for (const source of sources) {
+      const proof = source(request);
+      if (proof.kind !== 'none') return proof;
+    }
+    return open ? { kind: 'caller', caller: ANYBODY } : { kind: 'none' };
+  };
+
+  return {
+    admit(request, reply, scope) {
+      const group = addressGroup(request.ip);
+      const proof = prove(request);
+      const pair = proof.kind === 'caller' ? `${group} ${proof.caller.name}` : null;
+      if (failures.blocked(group) && (pair === null || !welcome.has(pair))) {
+        void reply.header('retry-after', String(WAITS.maxMs / 1000));
+        refuse(reply, 'too-many-requests', 'Too many requests from this address had a wrong token.');
+        return null;
+      }
+      if (proof.kind !== 'caller' || pair === null) {
+        if (proof.kind === 'wrong') failures.fail(group);
+        log.warn({ event: 'http.unauthorized', request_id: request.id, client: request.ip }, 'no or wrong token');
+        void reply.header('www-authenticate', 'Bearer realm="leadpush-relay"');
+        refuse(reply, 'unauthorized', 'Send a token of http.tokens: `Authorization: Bearer ...`.');
+        return null;
+      }
+      remember(welcome, pair);
+      if (!proof.caller.scopes.has(scope)) {
+        refuse(reply, 'forbidden', `This needs a token with the scope ${scope}.`);
+        return null;
+      }
+      return proof.caller;
+    },
+  };
+}
+
+/** The one that was not seen for the longest time goes. */
+function remember(known: Set<string>, key: string): void {
+  known.delete(key);
+  known.add(key);
+  if (known.size <= MAX_REMEMBERED) return;
+  const oldest = known.values().next();
+  if (oldest.done !== true) known.delete(oldest.value);
+}

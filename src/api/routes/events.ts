@@ -1,0 +1,90 @@
+/** The event log. */
+import { z } from 'zod';
+import { EVENT_TYPES, type EventType } from '../../core/event.ts';
+import { TAG_GRAMMAR } from '../../core/message.ts';
+import type { Clock } from '../../core/time.ts';
+import type { HistoryStore } from '../../store/store.ts';
+import type { Api } from '../api.ts';
+import { momentOf, momentQuery } from '../moment.ts';
+import { eventPage } from '../wire/event.ts';
+import { countQuery, limitQuery } from '../wire/json.ts';
+
+export interface EventsDeps {
+  readonly history: Pick<HistoryStore, 'events'>;
+  readonly clock: Clock;
+}
+
+const listQuery = z.strictObject({
+  after_seq: countQuery(0, Number.MAX_SAFE_INTEGER)
+    .optional()
+    .describe(
+      'Only what came after this `seq`, oldest first. Absent, and no `cursor`: the newest, still in order of `seq`.',
+    ),
+  cursor: countQuery(0, Number.MAX_SAFE_INTEGER).optional().describe('The same as `after_seq`.'),
+  type: typesQuery(),
+  tag: z.string().regex(TAG_GRAMMAR).optional(),
+  since: momentQuery('Happened at or after this.').optional(),
+  limit: limitQuery(),
+});
+
+/** Adds `GET /v1/events`. */
+export function addEvents(api: Api, { history, clock }: EventsDeps): void {
+  api.get(
+    '/v1/events',
+    {
+      config: { scope: 'read' },
+      schema: {
+        operationId: 'listEvents',
+        tags: ['events'],
+        summary: 'Read the event log in order of `seq`',
+        description:
+          'Give `next_cursor` as `cursor` to go on; it is there even when `has_more` is false, for a later look at what came since.',
+        querystring: listQuery,
+        response: { 200: eventPage },
+      },
+    },
+    async ({ query }) => {
+      const { tag, limit } = query;
+      const afterSeq = query.cursor ?? query.after_seq;
+      const types = query.type === undefined ? null : typesOf(query.type);
+      const sinceMs = query.since === undefined ? null : momentOf(query.since, clock.now());
+      const found = await history.events({
+        ...(afterSeq === undefined ? {} : { afterSeq }),
+        ...(types === null ? {} : { types }),
+        ...(tag === undefined ? {} : { tag }),
+        ...(sinceMs === null ? {} : { sinceMs }),
+        limit: afterSeq === undefined ? limit : limit + 1,
+      });
+      const data = found.slice(0, limit);
+      const next = data.at(-1)?.data.seq ?? afterSeq;
+      return { data, has_more: found.length > limit, next_cursor: next === undefined ? null : String(next) };
+    },
+  );
+}
+
+/** `type` of a query: types and patterns with commas between them. */
+export function typesQuery(): z.ZodOptional<z.ZodString> {
+  return z
+    .string()
+    .max(1000)
+    .refine(
+      (text) => typesOf(text) !== null,
+      'write event types or patterns such as `message.*`, with commas between them',
+    )
+    .meta({
+      description: 'Event types, with commas between them; `message.*` stands for all that begin so.',
+      examples: ['message.delivered', 'message.bounced,route.*'],
+    })
+    .optional();
+}
+
+/** The types that `text` names; null when a part of it names none. */
+export function typesOf(text: string): readonly EventType[] | null {
+  const patterns = text.split(',');
+  if (!patterns.every((pattern) => EVENT_TYPES.some((type) => matches(pattern, type)))) return null;
+  return EVENT_TYPES.filter((type) => patterns.some((pattern) => matches(pattern, type)));
+}
+
+function matches(pattern: string, type: EventType): boolean {
+  return pattern === '*' || pattern === type || (pattern.endsWith('.*') && type.startsWith(pattern.slice(0, -1)));
+}

@@ -1,0 +1,261 @@
+/**
+ * Messages as the API and `--json` show them: snake_case, times in RFC 3339, no subject, body or link.
+ *
+ * The names here are public. In a list, `attempts` of a delivery is their number; of one message alone it is the attempts
+ * themselves, and `attempt_count` is their number in both.
+ */
+import { z } from 'zod';
+import { BOUNCE_CLASSES, BOUNCE_EXPLANATIONS, type BounceClass } from '../../core/bounce.ts';
+import { DELIVERY_STATES, type DeliveryState } from '../../core/delivery.ts';
+import { type MessageRecord, PRIORITIES, type Priority, TAG_SOURCES, type TagSource } from '../../core/message.ts';
+import { isoTime } from '../../core/time.ts';
+import type { AttemptView, DeliveryView, MessageView } from '../../store/store.ts';
+import { attempt, type WireAttempt, wireAttempt } from './attempt.ts';
+import { type Page, pageOf, time, timeOrNull } from './json.ts';
+
+export interface WireDelivery {
+  readonly id: string;
+  readonly recipient: string;
+  readonly state: DeliveryState;
+  readonly attempts: number;
+  readonly attempt_count: number;
+  readonly rule: string;
+  readonly rule_reason: string;
+  readonly route: string;
+  readonly next_attempt_at: string | null;
+  readonly last_response: string | null;
+  readonly delivered_at: string | null;
+  /** Of a bounced delivery: what kind of bounce, what of the answer decided, and what it means. */
+  readonly bounce: { readonly class: BounceClass; readonly why: string; readonly explanation: string } | null;
+  /** The newer message that took its place, or came when it was too late for that (state `delivered`). */
+  readonly superseded_by: string | null;
+}
+
+/** A delivery of one message alone. */
+export interface WireDeliveryDetail extends Omit<WireDelivery, 'attempts'> {
+  readonly attempts: readonly WireAttempt[];
+}
+
+export interface WireLink {
+  /** Empty: the link has none. */
+  readonly scheme: string;
+  readonly host: string | null;
+  /** The host as people see it, where that is other letters. */
+  readonly shown: string | null;
+  readonly kind: string;
+  readonly count: number;
+  readonly verdict: string;
+  readonly codes: readonly string[];
+}
+
+export interface WireMessage {
+  readonly id: string;
+  readonly message_id: string;
+  readonly tag: string | null;
+  readonly tag_source: TagSource;
+  readonly flow: string | null;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly priority: Priority;
+  readonly credential: string | null;
+  readonly from: string;
+  readonly mail_from: string;
+  readonly rule: string;
+  readonly accepted_at: string;
+  readonly deadline: string;
+  readonly deadline_source: MessageRecord['deadlineSource'];
+  readonly size: number;
+  readonly signatures: readonly string[];
+  readonly client: { readonly address: string; readonly helo: string; readonly tls: string | null };
+  readonly warnings: readonly string[];
+  /** Links by scheme, host and kind, with what was found; empty when its tag has no link policy. */
+  readonly links: readonly WireLink[];
+  /** What the link audit said of the message as a whole; null: its tag has no link policy. */
+  readonly link_audit: {
+    readonly verdict: string;
+    readonly findings: readonly {
+      readonly code: string;
+      readonly severity: string;
+      readonly part: string;
+      readonly host: string | null;
+      readonly count: number;
+      readonly text: string;
+    }[];
+    /** What the two lists leave out. */
+    readonly omitted: { readonly links: number; readonly findings: number };
+  } | null;
+  readonly deliveries: readonly WireDelivery[];
+}
+
+/** One message alone. */
+export interface WireMessageDetail extends Omit<WireMessage, 'deliveries'> {
+  /** Whether its content is still there. */
+  readonly content_kept: boolean;
+  readonly deliveries: readonly WireDeliveryDetail[];
+}
+
+const deliveryFacts = {
+  id: z.string(),
+  recipient: z.string(),
+  state: z.enum(DELIVERY_STATES),
+  attempt_count: z.int().describe('How many attempts there were.'),
+  rule: z.string().describe('The routing rule that matched for this recipient.'),
+  rule_reason: z.string().describe('Why it matched.'),
+  route: z.string().describe('The route of the last attempt, or of the next.'),
+  next_attempt_at: time('When the next attempt is due; null: none is planned.').nullable(),
+  last_response: z.string().nullable().describe('The last reply or error; one line.'),
+  delivered_at: time('When a next hop took it.').nullable(),
+  bounce: z
+    .object({
+      class: z.enum(BOUNCE_CLASSES),
+      why: z.string().describe('What of the answer decided.'),
+      explanation: z.string().describe('What the class means, and what to do.'),
+    })
+    .nullable()
+    .describe('Of a bounced delivery.'),
+  superseded_by: z
+    .string()
+    .nullable()
+    .describe('The newer message that took its place, or came when it was too late for that (state `delivered`).'),
+};
+
+const link = z
+  .object({
+    scheme: z.string().describe('Empty: the link has none.'),
+    host: z.string().nullable(),
+    shown: z.string().nullable().describe('The host as people see it, where that is other letters.'),
+    kind: z.string(),
+    count: z.int(),
+    verdict: z.string(),
+    codes: z.array(z.string()),
+  })
+  .meta({ id: 'Link', description: 'Links of one kind to one host: never a path or a query.' });
+
+const linkAudit = z
+  .object({
+    verdict: z.string(),
+    findings: z.array(
+      z.object({
+        code: z.string(),
+        severity: z.string(),
+        part: z.string(),
+        host: z.string().nullable(),
+        count: z.int(),
+        text: z.string(),
+      }),
+    ),
+    omitted: z.object({ links: z.int(), findings: z.int() }).describe('What the two lists leave out.'),
+  })
+  .meta({ id: 'LinkAudit' });
+
+const messageFacts = {
+  id: z.string(),
+  message_id: z.string().describe('The Message-ID header, with its angle brackets.'),
+  tag: z.string().nullable().describe('What kind of mail this is.'),
+  tag_source: z.enum(TAG_SOURCES).describe('Where the tag came from.'),
+  flow: z.string().nullable().describe('Id of the recovery flow.'),
+  metadata: z.record(z.string(), z.string()),
+  priority: z.enum(PRIORITIES).describe('The lane.'),
+  credential: z.string().nullable().describe('Who submitted it; null: nobody that has a name.'),
+  from: z.string().describe('The address in From, as it goes out.'),
+  mail_from: z.string().describe('The envelope sender; empty: the null sender.'),
+  rule: z.string().describe('The routing rule of the first recipient.'),
+  accepted_at: time('When it was accepted.'),
+  deadline: time('After this it is never delivered.'),
+  deadline_source: z
+    .enum(['header', 'deliverby', 'tag', 'give-up'])
+    .describe('Why the deadline is what it is; `give-up`: nobody asked for one.'),
+  size: z.int().describe('Octets as sent, signatures included.'),
+  signatures: z.array(z.string()).describe('`selector._domainkey.domain (algorithm)` of each.'),
+  client: z.object({ address: z.string(), helo: z.string(), tls: z.string().nullable() }),
+  warnings: z.array(z.string()),
+  links: z.array(link).describe('What its links lead to; empty when its tag has no link policy.'),
+  link_audit: linkAudit.nullable().describe('What the link audit said; null: its tag has no link policy.'),
+};
+
+export const message: z.ZodType<WireMessage> = z
+  .object({
+    ...messageFacts,
+    deliveries: z.array(
+      z
+        .object({ ...deliveryFacts, attempts: z.int().describe('How many attempts there were.') })
+        .meta({ id: 'Delivery', description: 'One recipient of a message.' }),
+    ),
+  })
+  .meta({ id: 'Message', description: 'A message in a list.' });
+
+export const messagePage: z.ZodType<Page<WireMessage>> = pageOf('MessagePage', message);
+
+export const messageDetail: z.ZodType<WireMessageDetail> = z
+  .object({
+    ...messageFacts,
+    content_kept: z.boolean().describe('Whether its content is still there.'),
+    deliveries: z.array(
+      z
+        .object({ ...deliveryFacts, attempts: z.array(attempt).describe('Every attempt, oldest first.') })
+        .meta({ id: 'DeliveryDetail', description: 'One recipient of a message, with its attempts.' }),
+    ),
+  })
+  .meta({ id: 'MessageDetail', description: 'One message with its deliveries and their attempts.' });
+
+/** A message as the API shows it. */
+export function wireMessage(view: MessageView): WireMessage {
+  return {
+    id: view.id,
+    message_id: view.headerMessageId,
+    tag: view.tag,
+    tag_source: view.tagSource,
+    flow: view.flow,
+    metadata: view.metadata,
+    priority: view.priority,
+    credential: view.credential,
+    from: view.headerFrom,
+    mail_from: view.mailFrom,
+    rule: view.rule,
+    accepted_at: isoTime(view.acceptedAt),
+    deadline: isoTime(view.deadline),
+    deadline_source: view.deadlineSource,
+    size: view.size,
+    signatures: view.signatures,
+    client: view.client,
+    warnings: view.warnings,
+    links: view.links?.links ?? [],
+    link_audit:
+      view.links === null
+        ? null
+        : { verdict: view.links.verdict, findings: view.links.findings, omitted: view.links.omitted },
+    deliveries: view.deliveries.map(wireDelivery),
+  };
+}
+
+/** One message alone, with its attempts. */
+export function wireMessageDetail(view: MessageView, attempts: readonly AttemptView[]): WireMessageDetail {
+  return {
+    ...wireMessage(view),
+    content_kept: view.contentKept,
+    deliveries: view.deliveries.map((delivery) => ({
+      ...wireDelivery(delivery),
+      attempts: attempts.filter(({ deliveryId }) => deliveryId === delivery.id).map(wireAttempt),
+    })),
+  };
+}
+
+function wireDelivery(view: DeliveryView): WireDelivery {
+  return {
+    id: view.id,
+    recipient: view.recipient,
+    state: view.state,
+    attempts: view.attempts,
+    attempt_count: view.attempts,
+    rule: view.rule,
+    rule_reason: view.ruleReason,
+    route: view.route,
+    next_attempt_at: timeOrNull(view.nextAttemptAt),
+    last_response: view.lastResponse,
+    delivered_at: timeOrNull(view.deliveredAt),
+    bounce:
+      view.bounce === null
+        ? null
+        : { class: view.bounce.class, why: view.bounce.why, explanation: BOUNCE_EXPLANATIONS[view.bounce.class] },
+    superseded_by: view.supersededBy,
+  };
+}

@@ -1,0 +1,57 @@
+/** What waits, as the API and `--json` show it. */
+import { z } from 'zod';
+import { DELIVERY_STATES, type DeliveryState } from '../../core/delivery.ts';
+import { PRIORITIES, type Priority } from '../../core/message.ts';
+import { isoTime } from '../../core/time.ts';
+import type { QueueRow } from '../../store/store.ts';
+import { time, timeOrNull } from './json.ts';
+
+export interface WireQueueRow {
+  readonly message_id: string;
+  readonly delivery_id: string;
+  readonly recipient: string;
+  readonly state: DeliveryState;
+  readonly route: string;
+  readonly priority: Priority;
+  readonly tag: string | null;
+  readonly attempts: number;
+  readonly accepted_at: string;
+  readonly next_attempt_at: string | null;
+  readonly deadline: string;
+  readonly last_response: string | null;
+}
+
+export const queueRow: z.ZodType<WireQueueRow> = z
+  .object({
+    message_id: z.string().describe('Id of the message (`msg_...`).'),
+    delivery_id: z.string(),
+    recipient: z.string(),
+    state: z.enum(DELIVERY_STATES),
+    route: z.string(),
+    priority: z.enum(PRIORITIES),
+    tag: z.string().nullable(),
+    attempts: z.int(),
+    accepted_at: time('When it was accepted.'),
+    next_attempt_at: time('When the next attempt is due.').nullable(),
+    deadline: time('After this it is never delivered.'),
+    last_response: z.string().nullable(),
+  })
+  .meta({ id: 'QueueRow', description: 'A delivery that waits.' });
+
+/** A delivery that waits in the queue. */
+export function wireQueueRow(row: QueueRow): WireQueueRow {
+  return {
+    message_id: row.messageId,
+    delivery_id: row.deliveryId,
+    recipient: row.recipient,
+    state: row.state,
+    route: row.route,
+    priority: row.priority,
+    tag: row.tag,
+    attempts: row.attempts,
+    accepted_at: isoTime(row.acceptedAt),
+    next_attempt_at: timeOrNull(row.dueAt),
+    deadline: isoTime(row.deadline),
+    last_response: row.lastResponse,
+  };
+}

@@ -1,0 +1,100 @@
+/** The HTTP server over a real SQLite database in memory, for the tests of its calls. */
+import { createHash } from 'node:crypto';
+import { request as httpRequest } from 'node:http';
+import { onTestFinished } from 'vitest';
+import type { CallDeps } from '../../src/api/calls.ts';
+import { createHttpServer, type HttpServerDeps } from '../../src/api/server.ts';
+import type { TokenConfig, TokenScope } from '../../src/config/types.ts';
+import { openSqliteStore } from '../../src/store/sqlite/open.ts';
+import { silentLog } from '../../src/telemetry/log.ts';
+import { openBench, type Bench } from '../store/fixture.ts';
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly text: string;
+  readonly json: unknown;
+}
+
+export interface CallOptions {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Buffer;
+}
+
+/** Calls a server on this machine; unlike fetch, it can set Host and send what is not valid. */
+export function call(port: number, path: string, options: CallOptions = {}): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const { method = 'GET', headers = {}, body } = options;
+    const request = httpRequest({ host: '127.0.0.1', port, path, method, headers, agent: false }, (response) => {
+      const parts: Buffer[] = [];
+      response.on('data', (part: Buffer) => parts.push(part));
+      response.on('end', () => {
+        const text = Buffer.concat(parts).toString();
+        resolve({
+          status: response.statusCode ?? 0,
+          headers: response.headers,
+          text,
+          get json(): unknown {
+            return JSON.parse(text);
+          },
+        });
+      });
+    });
+    request.on('error', reject);
+    request.end(body);
+  });
+}
+
+/** A token of the config for `text`. */
+export function token(name: string, text: string, scopes: readonly TokenScope[]): TokenConfig {
+  return { name, sha256: createHash('sha256').update(text).digest('hex'), scopes: new Set(scopes) };
+}
+
+/** Everything that the calls touch, over `bench`. */
+export function callDeps({ store, clock }: Pick<Bench, 'store' | 'clock'>): CallDeps {
+  return {
+    history: store.history,
+    suppressions: store.suppressions,
+    routes: () => new Map(),
+    routeHealth: () => ({ breaker: 'closed', inWork: 0 }),
+    senders: () => [],
+    readKeyFile: () => Promise.reject(new Error('no such file')),
+    clock,
+  };
+}
+
+/** What a server needs but for its calls. */
+export const SERVER_DEPS: Omit<HttpServerDeps, 'calls' | 'clock'> = {
+  config: { host: '127.0.0.1', port: 0, tokens: [] },
+  hostname: 'relay.example.com',
+  ready: async () => ({ ready: true, reasons: [] }),
+  metrics: {
+    scrape: async () => ({ contentType: 'text/plain; version=0.0.4; charset=utf-8', text: 'leadpush_x 1\n' }),
+  },
+  log: silentLog,
+};
+
+export interface ApiBench extends Bench {
+  /** Calls the server; a path begins with `/`. */
+  readonly call: (path: string, options?: CallOptions) => Promise<Answer>;
+  readonly port: number;
+}
+
+/** Starts a server over an empty store; both end with the test. */
+export async function startApi(
+  overrides: Partial<Omit<HttpServerDeps, 'calls'>> & { readonly calls?: Partial<CallDeps> } = {},
+): Promise<ApiBench> {
+  const bench = await openBench((clock, { dropContentWhenSettled = true }) =>
+    openSqliteStore({ file: ':memory:', clock, dropContentWhenSettled, exclusive: false }),
+  );
+  const server = createHttpServer({
+    ...SERVER_DEPS,
+    clock: bench.clock,
+    ...overrides,
+    calls: { ...callDeps(bench), ...overrides.calls },
+  });
+  onTestFinished(() => server.stop());
+  const { port } = await server.start();
+  return { ...bench, port, call: (path, options) => call(port, path, options) };
+}
