@@ -1,12 +1,13 @@
 /** Events in words, for `tail` and `trace`. Everything that comes from outside is cleaned here. */
-import type { EventAttempt, EventBounce, EventReport, RelayEvent } from '../core/event.ts';
+import type { EventAttempt, EventReport } from '../core/event.ts';
 import { clean, cut } from './clean.ts';
 import { dateTime, timeOfDay } from './format.ts';
+import type { TailEvent } from './tail-source.ts';
 
 const MAX_RESPONSE = 200;
 
 /** What an event is called in a column: `delivered`, `deferred`, `route.down`. */
-export function eventWord(event: RelayEvent): string {
+export function eventWord(event: TailEvent): string {
   return event.type.replace(/^message\./, '');
 }
 
@@ -14,10 +15,7 @@ export function eventWord(event: RelayEvent): string {
  * What happened and why, on one line, without the names of message and recipient. `failedOver: false` leaves out the tries
  * over routes that failed just before, for those who tell them on lines of their own.
  */
-export function describeEvent(
-  event: RelayEvent,
-  tell: { readonly failedOver: boolean } = { failedOver: true },
-): string {
+export function describeEvent(event: TailEvent, tell: { readonly failedOver: boolean } = { failedOver: true }): string {
   const { attempt, delivery, reason, refusal, warnings, message, bounce, report, route } = event.data;
   const parts: string[] = [];
   const before = (tell.failedOver ? (event.data.failed_over ?? []) : []).map(
@@ -65,7 +63,7 @@ export function answerOf(attempt: EventAttempt): string {
 }
 
 /** `class recipient (enhanced code 5.1.1 ...), suppressed until 2026-02-04 10:00:00Z`. */
-function describeBounce(bounce: EventBounce): string {
+function describeBounce(bounce: NonNullable<TailEvent['data']['bounce']>): string {
   const until =
     bounce.suppressed_until === undefined ? '' : `, suppressed until ${dateTime(Date.parse(bounce.suppressed_until))}`;
   return `class ${bounce.class} (${shown(bounce.why)})${until}`;

@@ -20,6 +20,8 @@ export interface CliInput {
   readonly isTty: boolean;
   /** Everything up to the end of input; rejects with a `RelayError` (`usage`) over `maxBytes`. */
   readAll(maxBytes: number): Promise<string>;
+  /** What comes, piece by piece, to its end or until `signal` aborts. */
+  chunks(signal: AbortSignal): AsyncIterable<Uint8Array>;
   /** One line typed on the terminal after `prompt`, without echo; rejects with a `RelayError` (`usage`) on Ctrl-C. */
   readSecret(prompt: string): Promise<string>;
 }

@@ -71,7 +71,11 @@ export function createOutput(
   };
 }
 
-type InputStream = NodeJS.ReadableStream & { readonly isTTY?: boolean; setRawMode?(on: boolean): unknown };
+type InputStream = NodeJS.ReadableStream & {
+  readonly isTTY?: boolean;
+  setRawMode?(on: boolean): unknown;
+  destroy?(): unknown;
+};
 
 const CTRL_C = 0x03;
 const CTRL_D = 0x04;
@@ -93,6 +97,17 @@ export function createInput(stream: InputStream, prompts: NodeJS.WritableStream)
         parts.push(bytes);
       }
       return Buffer.concat(parts).toString('utf8');
+    },
+    async *chunks(signal) {
+      const end = (): void => void stream.destroy?.();
+      signal.addEventListener('abort', end, { once: true });
+      try {
+        for await (const part of stream) yield Buffer.from(part);
+      } catch (error) {
+        if (!signal.aborted) throw error;
+      } finally {
+        signal.removeEventListener('abort', end);
+      }
     },
     readSecret(prompt) {
       prompts.write(prompt);

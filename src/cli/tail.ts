@@ -1,57 +1,64 @@
 /**
  * `tail`: the newest events, and with `-f` each further one as it happens.
  *
- * It reads the store's events from the database file, so it works beside a running relay and when none runs. Following asks
- * every 200 ms for what came after the last `seq`; `seq` has no gaps, so nothing is missed or shown twice. With `-f`
- * the database may come later: it is waited for. JSON lines are the event bodies, exactly as the API and webhooks send them.
+ * It reads the store's events from the database file, so it works beside a running relay and when none runs; or, with
+ * `--file`, the relay's JSON log. With `-f` the database may come later: it is waited for. JSON lines are the event bodies,
+ * exactly as the API and webhooks send them; from a log, what the log has of them.
  */
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { DELIVERY_STATES } from '../core/delivery.ts';
-import type { RelayEvent } from '../core/event.ts';
-import type { EventFilter, HistoryStore } from '../store/store.ts';
+import { RelayError } from '../core/errors.ts';
+import { EVENT_TYPES, type EventType } from '../core/event.ts';
 import { jsonLine } from '../telemetry/json-line.ts';
 import { clean } from './clean.ts';
-import {
-  type DatabaseOptions,
-  databaseFolder,
-  databaseOptions,
-  openHistory,
-  pause,
-  whenDatabaseIsThere,
-} from './database.ts';
+import { type DatabaseOptions, databaseFolder, databaseOptions, openHistory, whenDatabaseIsThere } from './database.ts';
 import { describeEvent, eventWord } from './describe-event.ts';
 import { dayOf, timeOfDay } from './format.ts';
 import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
 import { createPaint, type Paint, paintState } from './paint.ts';
+import { databaseTail } from './tail-database.ts';
+import { fileTail } from './tail-file.ts';
+import type { TailEvent, TailFilter, TailSource } from './tail-source.ts';
 import { countOption, sinceOption } from './time-option.ts';
 
 interface TailOptions extends GlobalOptions, DatabaseOptions {
+  readonly file?: readonly string[];
   readonly follow?: boolean;
   readonly tag?: string;
   readonly state?: string;
+  readonly type?: readonly EventType[];
   readonly recipient?: string;
+  readonly flow?: string;
+  readonly route?: string;
   readonly since?: number;
+  readonly until?: number;
   readonly lines?: number;
 }
 
-const POLL_MS = 200;
-const PAGE = 500;
 const DEFAULT_LINES = 20;
+/** Wider ones push the rest of their line to the right. */
+const RECIPIENT_WIDTH = 28;
+const TAG_WIDTH = 18;
 
 /** Adds `tail` to `program`. */
 export function tailCommand(program: Command, io: CliIo): void {
   databaseOptions(program.command('tail'))
     .description('show what happens to mail: the newest events, with -f as they come')
     .option('-f, --follow', 'go on with each new event')
+    .option('--file <file>', "read the relay's JSON log instead; several in their order, - for standard input", append)
     .option('--tag <tag>', 'only messages with this tag')
     .addOption(
       new Option('--state <state>', 'only events that led to this state').choices([...DELIVERY_STATES, 'rejected']),
     )
+    .option('--type <type>', 'only events of this type: delivered, route.down; several with commas', typesOption)
     .option('--recipient <address>', 'only events about this recipient')
+    .option('--flow <id>', 'only events of messages of this recovery flow')
+    .option('--route <name>', 'only attempts over this route, and its ups and downs')
     .option('--since <when>', 'from this moment on: 15m, 24h, 2026-01-05T10:00:00Z', sinceOption(io.clock))
+    .option('--until <when>', 'up to this moment', sinceOption(io.clock))
     .option(
       '-n, --lines <count>',
-      `how many events at most to begin with (default: ${DEFAULT_LINES}; all with --since)`,
+      `how many events at most to begin with (default: ${DEFAULT_LINES}; all with --since or from standard input)`,
       countOption(0, 100_000),
     )
     .action(async (_options: unknown, command: Command) => {
@@ -59,87 +66,67 @@ export function tailCommand(program: Command, io: CliIo): void {
     });
 }
 
+function append(file: string, before: readonly string[] = []): readonly string[] {
+  return [...before, file];
+}
+
+function typesOption(text: string): readonly EventType[] {
+  return text.split(',').map((word) => {
+    const type = EVENT_TYPES.find((one) => one === word || one === `message.${word}`);
+    if (type !== undefined) return type;
+    throw new InvalidArgumentError(`Give some of: ${EVENT_TYPES.join(', ')}.`);
+  });
+}
+
 async function tail(io: CliIo, options: TailOptions): Promise<void> {
-  const folder = databaseFolder(io, options);
-  if (options.follow === true && !(await whenDatabaseIsThere(io, folder))) return;
-  const { history, close } = await openHistory(folder);
+  if (options.follow === true && options.until !== undefined)
+    throw usage('-f goes on without an end: leave out --until');
+  const source = await openSource(io, options);
+  if (source === null) return;
   try {
     const print = createPrinter(io, options);
     const filter = filterOf(options);
-    const reached = await newestSeq(history);
-    await printFirst(io, history, filter, options, reached, print);
-    if (options.follow === true) await follow(io, history, filter, reached, print);
+    for await (const page of source.past(filter, limitOf(options))) {
+      await print(page);
+      if (io.signal.aborted) return;
+    }
+    if (options.follow !== true) return;
+    for await (const page of source.coming?.(filter) ?? []) await print(page);
   } finally {
-    await close();
+    await source.close();
   }
 }
 
-function filterOf(options: TailOptions): Omit<EventFilter, 'limit' | 'afterSeq'> {
+/** Null: the user wanted an end while it was waited for. */
+async function openSource(io: CliIo, options: TailOptions): Promise<TailSource | null> {
+  if (options.file !== undefined) {
+    if (options.data !== undefined) throw usage('--file and --data are two places to read from: give one');
+    return fileTail(io, options.file);
+  }
+  const folder = databaseFolder(io, options);
+  if (options.follow === true && !(await whenDatabaseIsThere(io, folder))) return null;
+  return databaseTail(io, await openHistory(folder));
+}
+
+function limitOf({ lines, since, file }: TailOptions): number | null {
+  if (lines !== undefined) return lines;
+  return since === undefined && file?.at(-1) !== '-' ? DEFAULT_LINES : null;
+}
+
+function filterOf({ tag, state, type, recipient, flow, route, since, until }: TailOptions): TailFilter {
   return {
-    ...(options.tag === undefined ? {} : { tag: options.tag }),
-    ...(options.state === undefined ? {} : { state: options.state }),
-    ...(options.recipient === undefined ? {} : { recipient: options.recipient }),
-    ...(options.since === undefined ? {} : { sinceMs: options.since }),
+    ...(tag === undefined ? {} : { tag }),
+    ...(state === undefined ? {} : { state }),
+    ...(type === undefined ? {} : { types: type }),
+    ...(recipient === undefined ? {} : { recipient }),
+    ...(flow === undefined ? {} : { flow }),
+    ...(route === undefined ? {} : { route }),
+    ...(since === undefined ? {} : { sinceMs: since }),
+    ...(until === undefined ? {} : { untilMs: until }),
   };
 }
 
-type Filter = ReturnType<typeof filterOf>;
-
-type Print = (events: readonly RelayEvent[]) => Promise<void>;
-
-/** Prints the events to begin with, none after `reached`: those belong to the following. */
-async function printFirst(
-  io: CliIo,
-  history: HistoryStore,
-  filter: Filter,
-  options: TailOptions,
-  reached: number,
-  print: Print,
-): Promise<void> {
-  const limit = options.lines ?? (options.since === undefined ? DEFAULT_LINES : null);
-  if (limit === 0) return;
-  if (limit !== null) {
-    await print(upTo(await history.events({ ...filter, limit }), reached));
-    return;
-  }
-  for await (const page of pagesAfter(history, filter, 0)) {
-    await print(upTo(page, reached));
-    if (io.signal.aborted) return;
-  }
-}
-
-function upTo(events: readonly RelayEvent[], seq: number): readonly RelayEvent[] {
-  return events.filter((event) => event.data.seq <= seq);
-}
-
-async function follow(io: CliIo, history: HistoryStore, filter: Filter, from: number, print: Print): Promise<void> {
-  let reached = from;
-  while (await pause(io, POLL_MS)) {
-    // One cheap question tells whether anything happened; a filter that matches nothing is not searched from far back.
-    const newest = await newestSeq(history);
-    if (newest === reached) continue;
-    // What was committed since that question belongs to the next look.
-    for await (const page of pagesAfter(history, filter, reached)) {
-      await print(upTo(page, newest));
-      if ((page.at(-1)?.data.seq ?? 0) >= newest) break;
-    }
-    reached = newest;
-  }
-}
-
-async function* pagesAfter(history: HistoryStore, filter: Filter, seq: number): AsyncGenerator<readonly RelayEvent[]> {
-  let after = seq;
-  for (;;) {
-    const page = await history.events({ ...filter, afterSeq: after, limit: PAGE });
-    if (page.length > 0) yield page;
-    if (page.length < PAGE) return;
-    after = page.at(-1)?.data.seq ?? after;
-  }
-}
-
-async function newestSeq(history: HistoryStore): Promise<number> {
-  return (await history.events({ limit: 1 })).at(-1)?.data.seq ?? 0;
-}
+type Print = (events: readonly TailEvent[]) => Promise<void>;
 
 function createPrinter(io: CliIo, options: TailOptions): Print {
   if (wantsJson(io, options)) {
@@ -150,7 +137,7 @@ function createPrinter(io: CliIo, options: TailOptions): Print {
   return (events) => {
     const lines = events.map((event) => {
       const newDay = dayOf(event.timestamp);
-      const heading = newDay === day ? '' : `${paint.dim(`${newDay}, times in UTC`)}\n`;
+      const heading = newDay === day ? '' : `${paint.dim(`${clean(newDay)}, times in UTC`)}\n`;
       day = newDay;
       return `${heading}${humanLine(event, paint)}\n`;
     });
@@ -158,17 +145,21 @@ function createPrinter(io: CliIo, options: TailOptions): Print {
   };
 }
 
-function humanLine(event: RelayEvent, paint: Paint): string {
+function humanLine(event: TailEvent, paint: Paint): string {
   const { message, delivery } = event.data;
   const word = eventWord(event);
   return [
-    paint.dim(timeOfDay(event.timestamp)),
+    paint.dim(clean(timeOfDay(event.timestamp))),
     paintState(paint, word, word.padEnd(11)),
-    paint.bold(clean(delivery?.recipient ?? '-').padEnd(28)),
-    clean(message?.tag ?? '-').padEnd(18),
-    describeEvent(event),
-    paint.dim(message?.id ?? ''),
+    paint.bold(clean(delivery?.recipient ?? '-').padEnd(RECIPIENT_WIDTH)),
+    clean(message?.tag ?? '-').padEnd(TAG_WIDTH),
+    clean(describeEvent(event)),
+    paint.dim(clean(message?.id ?? '')),
   ]
     .join('  ')
     .trimEnd();
+}
+
+function usage(message: string): RelayError {
+  return new RelayError(message, { code: 'usage', op: 'cli.tail' });
 }

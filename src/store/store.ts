@@ -340,7 +340,12 @@ export interface EventFilter {
   readonly tag?: string;
   readonly state?: string;
   readonly recipient?: string;
+  readonly flow?: string;
+  /** Of the last try of an attempt, or the one that went down or came up. */
+  readonly route?: string;
   readonly sinceMs?: number;
+  /** Up to and with that moment. */
+  readonly untilMs?: number;
   readonly limit: number;
 }
 

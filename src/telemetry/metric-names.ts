@@ -243,7 +243,7 @@ export const METRICS = {
   eventLoopLag: {
     name: 'leadpush_event_loop_lag_seconds',
     type: 'gauge',
-    labels: ['quantile'],
+    labels: ['percentile'],
     help: 'How late the event loop was, since the last scrape',
   },
   buildInfo: {

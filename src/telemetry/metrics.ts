@@ -58,6 +58,8 @@ export interface Metrics extends Omit<MailMetrics, 'begin'> {
 const COMMIT_BUCKETS = [0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5];
 const OPERATIONS_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 const HTTP_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+/** As `SmtpMetrics` has them. */
+const LOGIN_FAILURES = ['denied', 'slow-down'];
 /** Any other word that a client makes up counts as `other`. */
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
@@ -74,6 +76,7 @@ export function createMetrics(deps: MetricsDeps): Metrics {
   const smtpConnections = make.counter('smtpConnections');
   const smtpConnectionsActive = make.gauge('smtpConnectionsActive');
   const smtpAuthFailures = make.counter('smtpAuthFailures');
+  for (const reason of LOGIN_FAILURES) smtpAuthFailures.inc({ reason }, 0);
   const smtpRefused = make.counter('smtpRefused');
   const certificateExpiry = make.gauge('certificateExpiry');
   const httpRequests = make.counter('httpRequests');

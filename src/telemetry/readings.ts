@@ -45,7 +45,7 @@ export interface Readings {
 }
 
 const LAG_RESOLUTION_MS = 20;
-const LAG_QUANTILES = [50, 99, 100] as const;
+const LAG_PERCENTILES = [50, 99, 100] as const;
 
 /** Makes the metrics and begins to watch the event loop. */
 export function createReadings(make: Instruments, sources: Sources, clock: Clock): Readings {
@@ -103,10 +103,10 @@ export function createReadings(make: Instruments, sources: Sources, clock: Clock
   }
 
   function readLag(): void {
-    for (const percentile of LAG_QUANTILES) {
+    for (const percentile of LAG_PERCENTILES) {
       // The histogram holds the whole time between two ticks, in nanoseconds; the lag is what exceeds the interval.
       const ms = lag.count === 0 ? 0 : lag.percentile(percentile) / 1e6 - LAG_RESOLUTION_MS;
-      eventLoopLag.set({ quantile: String(percentile / 100) }, Math.max(0, ms) / 1000);
+      eventLoopLag.set({ percentile: String(percentile) }, Math.max(0, ms) / 1000);
     }
     lag.reset();
   }

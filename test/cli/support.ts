@@ -50,6 +50,11 @@ export function createTestIo(options: TestIoOptions = {}): TestIo {
   const stdin: CliInput = {
     isTty: options.secrets !== undefined,
     readAll: async () => options.stdin ?? '',
+    async *chunks() {
+      // In pieces that no line end cares about.
+      const bytes = Buffer.from(options.stdin ?? '');
+      for (let at = 0; at < bytes.length; at += 1000) yield bytes.subarray(at, at + 1000);
+    },
     readSecret: async (prompt) => {
       err.push(Buffer.from(prompt));
       return secrets.shift() ?? '';

@@ -1017,6 +1017,30 @@ export function describeStore(
       expect(seqs(await store.history.events({ limit: 2, afterSeq: 5 }))).toEqual([]);
     });
 
+    test('filters events by flow, route and end of time, alone and together', async () => {
+      const { store, accept, claimOne, settle, clock } = await bench();
+      await accept({ record: { flow: 'f-1' } });
+      await settle(await claimOne(), DEFERRED, until(START_MS + 99_999));
+      await clock.advance(10);
+      await accept({ record: { flow: 'f-2' } });
+      await store.queue.routeChanged({ type: 'route.down', route: 'ses', reason: 'x', at: clock.now() });
+      await store.queue.routeChanged({ type: 'route.up', route: 'postmark', reason: 'x', at: clock.now() });
+      const list = async (filter: Omit<Parameters<Store['history']['events']>[0], 'limit'>): Promise<number[]> =>
+        (await store.history.events({ limit: 10, ...filter })).map((event) => event.data.seq);
+      expect(await list({ flow: 'f-1' })).toEqual([1, 2]);
+      expect(await list({ flow: 'f-1', afterSeq: 1 })).toEqual([2]);
+      expect(await list({ flow: 'f-2', types: ['message.deferred'] })).toEqual([]);
+      expect(await list({ flow: 'f-3' })).toEqual([]);
+      expect(await list({ route: 'ses' })).toEqual([2, 4]);
+      expect(await list({ route: 'postmark' })).toEqual([5]);
+      expect(await list({ route: 'ses', flow: 'f-1' })).toEqual([2]);
+      expect(await list({ untilMs: START_MS + 9 })).toEqual([1, 2]);
+      expect(await list({ untilMs: START_MS + 10 })).toEqual([1, 2, 3, 4, 5]);
+      expect(await list({ untilMs: START_MS - 1 })).toEqual([]);
+      expect(await list({ untilMs: START_MS + 9, afterSeq: 1 })).toEqual([2]);
+      expect((await store.history.events({ flow: 'f-1', limit: 1 })).map((event) => event.data.seq)).toEqual([2]);
+    });
+
     test('filters events by type, tag, state, recipient and time, alone and together', async () => {
       const { store, ids, accept, clock, claimOne, deliver, settle } = await bench();
       await accept({ recipients: ['ann@example.net'] });

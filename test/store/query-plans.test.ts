@@ -174,6 +174,8 @@ test('no read walks a table or sorts, whatever it is asked for', () => {
               const mark = afterSeq === undefined ? {} : { afterSeq };
               reader.events.run({ ...filter, ...mark, limit: 10 });
               reader.events.run({ ...filter, ...mark, types: ['message.bounced', 'route.down'], limit: 10 });
+              reader.events.run({ ...filter, ...mark, flow: 'f', limit: 10 });
+              reader.events.run({ ...filter, ...mark, route: 'ses', untilMs: 2, limit: 10 });
             }
           }
         }

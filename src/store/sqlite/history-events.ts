@@ -2,7 +2,8 @@
  * Reading the event log.
  *
  * Without a filter the log is walked by `seq`. With one, each wanted type of each wanted tag is looked up in the one index
- * over both, and the few results are merged: there are few tags. Events of a recipient are found through its deliveries.
+ * over both, and the few results are merged: there are few tags. Events of a recipient are found through its deliveries, those
+ * of a flow through its messages.
  * Every index more would cost every commit a page or two. A recipient with a great many deliveries is found by a walk along
  * the types instead, where it is never far.
  */
@@ -82,7 +83,7 @@ function createSeqList(db: Database.Database): (filter: EventFilter) => readonly
     )
     .pluck();
 
-  return ({ afterSeq, types, tag, state, recipient, sinceMs, limit }) => {
+  return ({ afterSeq, types, tag, state, recipient, flow, route, sinceMs, untilMs, limit }) => {
     const recipientKey = recipient === undefined ? undefined : recipientKeyOf(recipient);
     if (recipientKey === null) return [];
     const where: string[] = [];
@@ -96,13 +97,23 @@ function createSeqList(db: Database.Database): (filter: EventFilter) => readonly
     if (state !== undefined) demand('e.state = ?', state);
     if (afterSeq !== undefined) demand('e.seq > ?', afterSeq);
     if (sinceMs !== undefined) demand('e.seq >= ? AND e.at >= ?', firstSince(sinceMs), sinceMs);
+    if (untilMs !== undefined) demand('e.seq < ? AND e.at <= ?', firstSince(untilMs + 1), untilMs);
+    if (route !== undefined) {
+      demand("coalesce(e.body ->> '$.attempt.route', e.body ->> '$.route.name') = ?", route);
+    }
     const conditions = ['1', ...where].join(' AND ');
     const forward = afterSeq !== undefined;
     const order = `ORDER BY e.seq ${forward ? 'ASC' : 'DESC'} LIMIT ?`;
     const wanted = typesOf(types ?? EVENT_TYPES, state);
 
     let seqs: number[];
-    if (recipientKey !== undefined && hasMany.get(recipientKey, MANY_DELIVERIES) === undefined) {
+    if (flow !== undefined) {
+      const ofFlow = prepared(`
+        SELECT e.seq FROM messages m INDEXED BY messages_flow
+          CROSS JOIN events e INDEXED BY events_message ON e.message_id = m.id
+        WHERE m.flow = ? AND e.type IN (SELECT value FROM json_each(?)) AND ${conditions}`);
+      seqs = ofFlow.all(flow, JSON.stringify(wanted), ...values);
+    } else if (recipientKey !== undefined && hasMany.get(recipientKey, MANY_DELIVERIES) === undefined) {
       const ofDeliveries = prepared(`
         SELECT e.seq FROM (
           SELECT DISTINCT mid FROM deliveries INDEXED BY deliveries_recipient WHERE recipient_key = ?
