@@ -25,12 +25,6 @@ export const NOT_AVAILABLE: readonly NotAvailable[] = [
     refuses: (value) => typeof value === 'string' && /^postgres(?:ql)?(?::|$)/.test(value),
     shown: 'store: postgres://...',
   },
-  {
-    at: ['webhooks'],
-    what: 'webhooks are',
-    refuses: (value) => Array.isArray(value) && value.length > 0,
-    shown: 'webhooks (other than an empty list)',
-  },
 ];
 
 export interface Available {

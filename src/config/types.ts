@@ -3,6 +3,7 @@
  * paths absolute, secrets resolved. `config/load` makes it from YAML; nothing else does.
  */
 import type { EnvelopeAddress } from '../core/address.ts';
+import type { EventType } from '../core/event.ts';
 import type { Priority } from '../core/message.ts';
 import type { Pattern } from './pattern.ts';
 
@@ -28,6 +29,7 @@ export interface Config {
   readonly routes: ReadonlyMap<string, RouteConfig>;
   readonly rules: readonly RuleConfig[];
   readonly retry: RetryConfig;
+  readonly webhooks: readonly WebhookConfig[];
   readonly bounces: BouncesConfig;
   readonly log: LogConfig;
 }
@@ -275,6 +277,19 @@ export interface RetryConfig {
   /** Waits between attempts in milliseconds; the last repeats. */
   readonly ladders: Readonly<Record<Priority, readonly number[]>>;
   readonly giveUpAfterMs: number;
+}
+
+export interface WebhookConfig {
+  readonly name: string;
+  /** Normal form, http or https, without user name, password and fragment. Its path or query may hold a token. */
+  readonly url: string;
+  /** Octets of one secret, or of two during a rotation: each signs. */
+  readonly secrets: readonly Uint8Array[];
+  readonly events: ReadonlySet<EventType>;
+  /** Messages with one of these tags; null: every message. Events that are about no message are not asked. */
+  readonly tags: ReadonlySet<string> | null;
+  /** PEM text of the authorities to trust instead of the system's; null: the system's. */
+  readonly ca: string | null;
 }
 
 export interface LogConfig {

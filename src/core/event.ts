@@ -25,6 +25,7 @@ export const EVENT_TYPES = [
   'message.complained',
   'route.down',
   'route.up',
+  'webhook.disabled',
 ] as const;
 export type EventType = (typeof EVENT_TYPES)[number];
 
@@ -93,6 +94,13 @@ export interface EventRoute {
   readonly reason: string;
 }
 
+export interface EventWebhook {
+  /** Name of the endpoint. */
+  readonly name: string;
+  /** What it answered, one line. */
+  readonly reason: string;
+}
+
 /** Everything of an event but `event_id` and `seq`, which the store gives. */
 export interface EventData {
   readonly message?: EventMessage;
@@ -110,6 +118,8 @@ export interface EventData {
   readonly superseded_by?: MessageId;
   /** `route.down`, `route.up`. */
   readonly route?: EventRoute;
+  /** `webhook.disabled`. */
+  readonly webhook?: EventWebhook;
   /** Why, in words, when there was no attempt that tells it (expired, canceled, rejected at submission ...). */
   readonly reason?: string;
   /** The refusal that the submitting client saw (`message.rejected`). */

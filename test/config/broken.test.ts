@@ -9,7 +9,11 @@ import { formatFindings } from '../../src/config/finding.ts';
 import { loadConfig } from '../../src/config/load.ts';
 
 const SECRET = 'sEcReT-VaLuE';
-const env = { RELAY_PASSWORD: SECRET, LINES: `${SECRET}\nof two lines` };
+const env = {
+  RELAY_PASSWORD: SECRET,
+  RELAY_WEBHOOK: 'whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz',
+  LINES: `${SECRET}\nof two lines`,
+};
 
 const broken = path.join(import.meta.dirname, 'broken');
 const doubtful = path.join(import.meta.dirname, 'doubtful');

@@ -6,9 +6,12 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { formatFindings } from '../../src/config/finding.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { EVENT_TYPES } from '../../src/core/event.ts';
 import { TEST_CONNECT_TIMEOUTS, testMxRoute, testTag } from '../support/config.ts';
 import { configOf, createConfigFolder, faultsOf, loadText, MINIMAL } from './config-folder.ts';
 
+const SECRET_24 = Buffer.alloc(24, 7).toString('base64');
+const SECRET_64 = Buffer.alloc(64, 9).toString('base64');
 const ROUTES = 'routes: { sandbox: { type: sandbox } }\nrules: [{ name: default, via: sandbox }]\n';
 
 test('one route and one rule make a config with every default', () => {
@@ -50,6 +53,7 @@ test('one route and one rule make a config with every default', () => {
       },
       giveUpAfterMs: 2 * 86_400_000,
     },
+    webhooks: [],
     bounces: { dsn: false, listeners: [], suppressForMs: 30 * 86_400_000 },
     log: { level: 'info', format: 'json', file: null },
   });
@@ -108,7 +112,9 @@ rules:
   - { name: r1, when: { tag: otp, recipient_domain: ["*.Example.net"], recipient: Bob@EXAMPLE.net, sender_domain: example.com, credential: app, priority: [normal, bulk] }, via: [a, b] }
   - { name: r2, reject: "not here" }
 retry: { critical: [100ms], normal: [1s, 2s], bulk: [1m], give_up_after: 1d }
-webhooks: []
+webhooks:
+  - { name: auth, url: "HTTPS://Auth.Example.com:443/hooks?t=1", secret: ["whsec_${SECRET_24}", "whsec_${SECRET_64}"], events: ["route.*", message.bounced], tags: otp }
+  - { name: all, url: "http://127.0.0.1:3000", secret: whsec_${SECRET_24} }
 bounces: { dsn: true, suppress_for: 14d, listeners: [{ port: 2526, tls: none }, {}] }
 log: { level: debug, format: pretty, file: log/relay.log }
 `;
@@ -133,6 +139,17 @@ log: { level: debug, format: pretty, file: log/relay.log }
         dkim: [{ selector: 'lp1', key: path.join(folder.path, 'k.pem') }],
         returnPath: 'xn--rck-hoa.xn--bcher-kva.example',
       },
+    ],
+    webhooks: [
+      {
+        name: 'auth',
+        url: 'https://auth.example.com/hooks?t=1',
+        secrets: [new Uint8Array(24).fill(7), new Uint8Array(64).fill(9)],
+        events: new Set(['route.down', 'route.up', 'message.bounced']),
+        tags: new Set(['otp']),
+        ca: null,
+      },
+      { name: 'all', url: 'http://127.0.0.1:3000/', events: new Set(EVENT_TYPES), tags: null },
     ],
     bounces: {
       dsn: true,
@@ -260,6 +277,9 @@ test('a secret never shows in a finding, whichever key it stands at', () => {
     'tags: { otp: { delayed_after: X, suppression: X, throttle: { per_recipient: X } } }',
     'routes: { d: { type: mx, dns: X, source_ip: X, dane: X, allow_private: X, connections: X } }',
     'webhooks: X',
+    'webhooks: [{ name: "X ", url: X, secret: X, events: [X], tags: ["X "] }]',
+    'webhooks: [{ name: a, url: "https://X@example.com/", secret: [X, X, X] }]',
+    'webhooks: [{ name: a, url: "https://example.com/#X", secret: whsec_X }]',
     'tags: X',
   ];
   for (const key of keys) {

@@ -44,6 +44,7 @@ credentials: [{ username: keycloak, password: "scrypt:1024:8:1:c2FsdHNhbHQ=:MDEy
 `;
 const CERTIFICATE = { cert: 'c.pem', key: 'k.pem' };
 const SANDBOX = { type: 'sandbox' };
+const WEBHOOK = { name: 'auth', url: 'https://auth.example.com/', secret: `whsec_${'A'.repeat(32)}` };
 /** The least of each type of route, and what its options need. */
 const ROUTES: Readonly<Record<string, unknown>> = {
   smtp: { type: 'smtp', host: 'smtp.example.com', username: 'u', password: 'p' },
@@ -61,6 +62,7 @@ function configWith(at: string, value: unknown, routeType: string): string {
     ses: SANDBOX,
     postmark: SANDBOX,
   });
+  if (at.startsWith('webhooks[].')) set(['webhooks'], [WEBHOOK]);
   if (at.startsWith('tags.*.from.')) set(['tags', 'otp', 'from'], { address: 'security@example.com' });
   if (at === 'rules[].reject') set(['rules'], [{ name: 'default' }]);
   const steps = at
@@ -81,7 +83,10 @@ test.each(rows().filter(({ example }) => !example.includes('...') && !example.in
     const folder = createConfigFolder();
     folder.write('secrets/ses-password', 'pw');
     const file = folder.write('relay.yaml', configWith(at, parse(example), routeType));
-    configOf(loadConfig(file, { SES_USER: 'me', LEADPUSH_CONTENT_KEY: Buffer.alloc(32, 1).toString('base64') }));
+    const key = Buffer.alloc(32, 1).toString('base64');
+    configOf(
+      loadConfig(file, { SES_USER: 'me', LEADPUSH_CONTENT_KEY: key, AUTH_WEBHOOK_SECRET: `whsec_${key}` }),
+    );
   },
 );
 
@@ -109,6 +114,7 @@ test('the table has a row for every key of the contract that is available', () =
     'senders[].return_path',
     'bounces.listeners[].port',
     'rules[].when.priority',
+    'webhooks[].secret',
     'log.file',
   ]) {
     expect(keys).toContain(key);

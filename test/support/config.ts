@@ -64,6 +64,7 @@ export function testConfig(over: Partial<Config> = {}): Config {
       ladders: { critical: [5_000, 15_000, 30_000], normal: [30_000, 60_000], bulk: [300_000] },
       giveUpAfterMs: 172_800_000,
     },
+    webhooks: [],
     bounces: { dsn: false, listeners: [], suppressForMs: 2_592_000_000 },
     log: { level: 'silent', format: 'json', file: null },
     ...over,

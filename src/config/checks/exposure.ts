@@ -16,6 +16,7 @@ export function checkExposure(reader: Reader, source: Source, files: ConfigFiles
   for (const route of reader.entries(['routes'])) {
     if (reader.text([...route, 'type']) === 'smtp') checkSmtpRoute(route, reader, report);
   }
+  for (const webhook of reader.entries(['webhooks'])) checkWebhook(webhook, reader, report);
   checkFiles(reader, source, files, report);
 }
 
@@ -86,6 +87,17 @@ function checkSmtpRoute(route: Path, reader: Reader, report: Report): void {
   }
 }
 
+/**
+ * A warning, as for mail without TLS: containers of one machine often speak so. Nobody can forge or change an event on
+ * the way, since it is signed, and no event holds a link or a code.
+ */
+function checkWebhook(webhook: Path, reader: Reader, report: Report): void {
+  const url = URL.parse(reader.text([...webhook, 'url']) ?? '');
+  if (url?.protocol !== 'http:' || isLoopback(url.hostname.replace(/^\[|\]$/g, ''))) return;
+  const message = 'events cross the network in clear, with recipients and metadata in them';
+  report.warning([...webhook, 'url'], message, 'write `https://`, unless the network is your own');
+}
+
 function checkFiles(reader: Reader, source: Source, files: ConfigFiles, report: Report): void {
   const secrets: { readonly at: Path; readonly file: string; readonly what: string }[] = source.secretFiles.map(
     ({ at, file }) => ({ at, file, what: `the secret file ${quoted(file)}` }),
@@ -103,13 +115,15 @@ function checkFiles(reader: Reader, source: Source, files: ConfigFiles, report: 
       'take their rights away: chmod 600',
     );
   }
-  const written = reader
-    .entries(['routes'])
-    .map((route) => [...route, 'password'])
-    .find((at) => reader.text(at) !== null && !source.isSubstituted(at));
+  const written = [
+    ...reader.entries(['routes']).map((route) => ({ at: [...route, 'password'], what: 'password' })),
+    ...reader
+      .entries(['webhooks'])
+      .flatMap((webhook) => reader.texts([...webhook, 'secret']).map(({ path }) => ({ at: path, what: 'secret' }))),
+  ].find(({ at }) => reader.text(at) !== null && !source.isSubstituted(at));
   if (written !== undefined && files.isOpenToOthers(source.file)) {
-    const message = 'the password is written in this file, and other users of this machine can read or write it';
-    report.warning(written, message, 'write "${NAME}" or "${file:PATH}" instead, or chmod 600 this file');
+    const message = `the ${written.what} is written in this file, and other users of this machine can read or write it`;
+    report.warning(written.at, message, 'write "${NAME}" or "${file:PATH}" instead, or chmod 600 this file');
   }
 }
 

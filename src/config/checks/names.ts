@@ -10,6 +10,7 @@ export function checkNames(reader: Reader, source: Source, report: Report): void
   distinct(reader.entries(['credentials']), 'username', 'credential');
   distinct(reader.entries(['http', 'tokens']), 'name', 'token');
   distinct(reader.entries(['rules']), 'name', 'rule');
+  distinct(reader.entries(['webhooks']), 'name', 'webhook');
   distinct(reader.entries(['senders']), 'domain', 'sender', (domain) => parseDomain(domain) ?? domain);
   for (const sender of reader.entries(['senders'])) {
     distinct(reader.entries([...sender, 'dkim']), 'selector', 'key of this sender', (selector) =>

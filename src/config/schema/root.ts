@@ -13,6 +13,7 @@ import { contentKey, domain, duration, path } from './scalars.ts';
 import { credentialsSection, sendersSection } from './senders.ts';
 import { httpSection, listener, smtpSection } from './smtp.ts';
 import { tagsSection } from './tags.ts';
+import { webhooksSection } from './webhooks.ts';
 
 const DAY_MS = 86_400_000;
 const MAX_RETENTION_MS = 3650 * DAY_MS;
@@ -116,10 +117,10 @@ export function configSchema(kit: Kit): z.ZodType<Omit<Config, 'file'>> {
         example: '{ critical: [5s, 15s, 30s, 1m, 2m, 5m] }',
       },
     ),
-    webhooks: kit.defaulted(list(z.never(), 0), [], {
-      type: 'empty list',
-      meaning: 'Endpoints that events are sent to.',
-      example: '[]',
+    webhooks: kit.defaulted(webhooksSection(kit), [], {
+      type: 'list',
+      meaning: 'Endpoints that events are sent to, signed (Standard Webhooks 1.0.0).',
+      example: '[{ name: auth, url: "https://auth.example.com/hooks/mail", secret: "..." }]',
     }),
     bounces: kit.defaulted(
       bouncesSection(kit),
@@ -154,6 +155,7 @@ export function configSchema(kit: Kit): z.ZodType<Omit<Config, 'file'>> {
     routes: value.routes,
     rules: value.rules,
     retry: value.retry,
+    webhooks: value.webhooks,
     bounces: value.bounces,
     log: value.log,
   }));
