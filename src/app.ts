@@ -1,9 +1,9 @@
 /**
  * The composition root: opens what is concrete, hands each room its slice, starts in order, stops in reverse.
  *
- *   start   config -> log -> keys -> store -> queue -> upkeep -> reports -> http -> doors (SMTP listeners)
+ *   start   config -> log -> keys -> store -> webhooks -> queue -> upkeep -> reports -> http -> doors (SMTP listeners)
  *   stop    doors (messages under way get their answer) -> reports -> upkeep -> queue (attempts past their dot finish) -> http
- *           -> store -> log
+ *           -> webhooks (requests under way finish) -> store -> log
  *
  * Nothing else opens a store, a transport or a listener. The process's own end (signals, exit codes) is `main.ts`'s.
  */
@@ -47,8 +47,10 @@ import type { Log } from './telemetry/log.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import { createPinoLog, type PinoLog } from './telemetry/pino-log.ts';
 import { VERSION } from './version.ts';
+import { createDispatcher } from './webhooks/dispatcher.ts';
 
 const RANDOM_STEPS = 2 ** 32;
+const random = (): number => randomInt(RANDOM_STEPS) / RANDOM_STEPS;
 const CONTENT_CACHE_BYTES = 16 * 1024 * 1024;
 /** After these a report to the envelope sender may be owed. */
 const OWING_EVENTS: ReadonlySet<EventType> = new Set([
@@ -134,6 +136,7 @@ async function start(
       queue: () => store.health.figures(),
       sizes: () => store.health.sizes(),
       accepting: () => store.health.current().accepting,
+      webhooks: () => store.outbox.figures(),
       routes: () => scheduler.routes().map(([route, state]) => [route, state === 'closed']),
     },
     clock,
@@ -157,12 +160,23 @@ async function start(
       forgetWhenFinal(event);
     }
   });
+  const webhooks = createDispatcher({
+    outbox: store.outbox,
+    clock,
+    random,
+    log,
+    userAgent: `Leadpush-Relay/${VERSION}`,
+    onTry: metrics.webhook,
+  });
+  undo.push(() => webhooks.stop());
+  await webhooks.apply(config.webhooks);
+  store.feed.onEvents((events) => webhooks.notice(events));
   store.health.onChange(({ accepting, reason }) => {
     if (accepting) log.info({ event: 'store.recovered' }, 'mail is taken again');
     else log.error({ event: 'store.unwell', reason }, 'no mail is taken until this is mended');
   });
 
-  const wayDeps = { clock, log, domains: store.domains, random: () => randomInt(RANDOM_STEPS) / RANDOM_STEPS };
+  const wayDeps = { clock, log, domains: store.domains, random };
   let ways: Ways = createWays(config, wayDeps, null);
   const scheduler = createScheduler(
     {
@@ -200,8 +214,12 @@ async function start(
     await Promise.all([...ways.byRoute.values()].map((way) => way.transport.stop()));
   });
   await scheduler.start();
-  store.health.onOutsideChange(() => scheduler.wakeAll());
-  const clockWatch = startClockWatch(clock, log, () => scheduler.wakeAll());
+  const wakeAll = (): void => {
+    scheduler.wakeAll();
+    webhooks.wakeAll();
+  };
+  store.health.onOutsideChange(wakeAll);
+  const clockWatch = startClockWatch(clock, log, wakeAll);
   undo.push(async () => clockWatch.stop());
 
   const upkeep = startUpkeep({
@@ -305,6 +323,7 @@ async function start(
       const nextTls = await loadTls(next, clock);
       const signer = countSignatures(await createSigner(next.senders), metrics);
       const nextWays = createWays(next, wayDeps, ways);
+      await webhooks.apply(next.webhooks);
       settings = settingsOf(next, signer);
       ways = nextWays;
       scheduler.setLanes(ways.byRoute);

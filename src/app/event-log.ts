@@ -8,7 +8,7 @@ import type { Log } from '../telemetry/log.ts';
 /** Logs `event`; failures are warnings. */
 export function logEvent(log: Log, event: RelayEvent): void {
   if (event.type === 'message.accepted' || event.type === 'message.rejected') return;
-  const { message, delivery, attempt, bounce, route, reason, seq } = event.data;
+  const { message, delivery, attempt, bounce, route, webhook, reason, seq } = event.data;
   const fields = {
     event: event.type,
     seq,
@@ -37,7 +37,8 @@ export function logEvent(log: Log, event: RelayEvent): void {
     bounce: bounce?.class,
     failed_over: event.data.failed_over?.map((failed) => `${failed.route}: ${failed.response}`),
     superseded_by: event.data.superseded_by,
-    reason: reason ?? route?.reason ?? bounce?.why ?? event.data.report?.diagnostic,
+    webhook: webhook?.name,
+    reason: reason ?? route?.reason ?? webhook?.reason ?? bounce?.why ?? event.data.report?.diagnostic,
   };
   const text = event.type.slice(event.type.indexOf('.') + 1);
   switch (event.type) {

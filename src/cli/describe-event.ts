@@ -16,12 +16,13 @@ export function eventWord(event: TailEvent): string {
  * over routes that failed just before, for those who tell them on lines of their own.
  */
 export function describeEvent(event: TailEvent, tell: { readonly failedOver: boolean } = { failedOver: true }): string {
-  const { attempt, delivery, reason, refusal, warnings, message, bounce, report, route } = event.data;
+  const { attempt, delivery, reason, refusal, warnings, message, bounce, report, route, webhook } = event.data;
   const parts: string[] = [];
   const before = (tell.failedOver ? (event.data.failed_over ?? []) : []).map(
     (failed) => `${describeAttempt(failed)}, on at once to `,
   );
   if (route !== undefined) parts.push(`route ${clean(route.name)}: ${shown(route.reason)}`);
+  if (webhook !== undefined) parts.push(`webhook ${clean(webhook.name)}: ${shown(webhook.reason)}`);
   if (report !== undefined) parts.push(describeReport(report));
   if (refusal !== undefined) {
     const why = reason === undefined || reason === refusal.text ? '' : ` (${shown(reason)})`;

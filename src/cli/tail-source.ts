@@ -4,7 +4,7 @@
  * A source gives events in pages, oldest first, each event once: first what is there, then what comes.
  */
 import { addressKey, parseEnvelopeAddress } from '../core/address.ts';
-import type { EventAttempt, EventReport, EventRoute, EventType } from '../core/event.ts';
+import type { EventAttempt, EventReport, EventRoute, EventType, EventWebhook } from '../core/event.ts';
 
 /** What `tail` asks for; everything absent matches all. Times are epoch milliseconds. */
 export interface TailFilter {
@@ -42,6 +42,7 @@ export interface TailEvent {
     readonly supersedes?: readonly string[];
     readonly superseded_by?: string;
     readonly route?: EventRoute;
+    readonly webhook?: EventWebhook;
     readonly reason?: string;
     readonly refusal?: { readonly code: number; readonly enhanced: string; readonly text: string };
     readonly warnings?: readonly string[];

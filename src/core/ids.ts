@@ -53,6 +53,12 @@ export function createIds(
   };
 }
 
+/** The time in an event id (epoch milliseconds), or null when `text` does not have the form of one. */
+export function timeOfEventId(text: string): number | null {
+  if (!text.startsWith('evt_') || !ID_BODY.test(text.slice(4))) return null;
+  return Array.from(text.slice(4, 14)).reduce((time, digit) => time * 32 + ALPHABET.indexOf(digit), 0);
+}
+
 /** `text` as a message id, or null when it does not have the form of one. */
 export function parseMessageId(text: string): MessageId | null {
   return text.startsWith('msg_') && ID_BODY.test(text.slice(4)) ? (text as MessageId) : null;

@@ -14,6 +14,7 @@ import type { LaneRoom } from '../core/lane-room.ts';
 import type { EnvelopeDsn, MessageRecord, NewDelivery, Priority, RecipientDsn } from '../core/message.ts';
 import type { Outcome } from '../core/outcome.ts';
 import type { Refusal } from '../core/refusal.ts';
+import type { OutboxStore } from './outbox.ts';
 
 export interface Store {
   readonly intake: IntakeStore;
@@ -26,6 +27,7 @@ export interface Store {
   readonly feedback: FeedbackStore;
   readonly reports: ReportStore;
   readonly domains: DomainStore;
+  readonly outbox: OutboxStore;
   /** Finishes what was asked for, folds the write-ahead log in, and closes. Later calls reject with `store-closed`. */
   stop(): Promise<void>;
 }
@@ -553,6 +555,9 @@ export interface EventFeed {
 export interface UpkeepStore {
   /** Deletes content of settled messages that is past its time, at most `limit` messages. Returns how many. */
   dropContent(settledBefore: number, sandboxBefore: number, limit: number): Promise<number>;
-  /** Deletes messages that settled before `before` with all they own, and events as old; at most `limit`. Returns how many. */
+  /**
+   * Deletes messages that settled before `before` with all they own, and events as old, but for those that a webhook still has
+   * to get and all after them; at most `limit`. Returns how many.
+   */
   dropHistory(before: number, limit: number): Promise<number>;
 }

@@ -61,7 +61,9 @@ export const LOG_FIELDS = {
   request_id: 'Id of an HTTP request, as in its `X-Request-Id` and in error answers',
   method: 'Method of an HTTP request',
   path: 'Route of an HTTP request, without its query',
-  status: 'Status of an HTTP answer',
+  status: 'Status of an HTTP answer, ours or that of a webhook’s receiver',
+  webhook: 'Name of the webhook endpoint',
+  event_id: 'Event that a webhook is about',
 } as const;
 
 export type LogFieldName = keyof typeof LOG_FIELDS;

@@ -227,6 +227,43 @@ export const METRICS = {
     labels: ['route'],
     help: 'From an HTTP request to the end of its answer',
   },
+  // Webhooks.
+  webhookAttempts: {
+    name: 'leadpush_webhook_attempts_total',
+    type: 'counter',
+    labels: ['endpoint', 'outcome'],
+    help: 'Tries to send an event to a webhook endpoint, by what came of them',
+  },
+  webhookSeconds: {
+    name: 'leadpush_webhook_seconds',
+    type: 'histogram',
+    labels: ['endpoint'],
+    help: 'Duration of such a try, up to the answer',
+  },
+  webhookBacklog: {
+    name: 'leadpush_webhook_backlog',
+    type: 'gauge',
+    labels: ['endpoint'],
+    help: 'Events that a webhook endpoint has yet to get',
+  },
+  webhookOldestAge: {
+    name: 'leadpush_webhook_oldest_age_seconds',
+    type: 'gauge',
+    labels: ['endpoint'],
+    help: 'Age of the oldest of them; 0 when there is none',
+  },
+  webhookDeadLetters: {
+    name: 'leadpush_webhook_dead_letters',
+    type: 'gauge',
+    labels: ['endpoint'],
+    help: 'Events that were given up, and can be replayed',
+  },
+  webhookDisabled: {
+    name: 'leadpush_webhook_disabled',
+    type: 'gauge',
+    labels: ['endpoint'],
+    help: '1: the endpoint answered 410 and gets nothing; else 0',
+  },
   // The process.
   configReloadOk: {
     name: 'leadpush_config_last_reload_successful',

@@ -41,6 +41,8 @@ export interface Metrics extends Omit<MailMetrics, 'begin'> {
   smtpRefused(reason: string): void;
   /** An HTTP request was answered. */
   httpRequest(exchange: HttpExchange): void;
+  /** A try to send an event to a webhook endpoint ended; `outcome` comes from a fixed list. */
+  webhook(endpoint: string, outcome: string, ms: number): void;
   /** A clean-up came to its end. */
   upkeepDone(): void;
   /** The listeners show a certificate that ends at `notAfter` (epoch milliseconds). */
@@ -58,6 +60,7 @@ export interface Metrics extends Omit<MailMetrics, 'begin'> {
 const COMMIT_BUCKETS = [0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5];
 const OPERATIONS_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 const HTTP_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const WEBHOOK_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15];
 /** As `SmtpMetrics` has them. */
 const LOGIN_FAILURES = ['denied', 'slow-down'];
 /** Any other word that a client makes up counts as `other`. */
@@ -81,6 +84,8 @@ export function createMetrics(deps: MetricsDeps): Metrics {
   const certificateExpiry = make.gauge('certificateExpiry');
   const httpRequests = make.counter('httpRequests');
   const httpSeconds = make.histogram('httpSeconds', HTTP_BUCKETS);
+  const webhookAttempts = make.counter('webhookAttempts');
+  const webhookSeconds = make.histogram('webhookSeconds', WEBHOOK_BUCKETS);
   const upkeepAt = make.gauge('upkeepAt');
   const configReloadOk = make.gauge('configReloadOk');
   const configReloadAt = make.gauge('configReloadAt');
@@ -113,6 +118,10 @@ export function createMetrics(deps: MetricsDeps): Metrics {
       const pattern = route ?? 'none';
       httpRequests.inc({ method: METHODS.has(method) ? method : 'other', route: pattern, status: String(status) });
       httpSeconds.observe({ route: pattern }, ms / 1000);
+    },
+    webhook(endpoint, outcome, ms) {
+      webhookAttempts.inc({ endpoint, outcome });
+      webhookSeconds.observe({ endpoint }, ms / 1000);
     },
     upkeepDone: () => upkeepAt.set(nowSeconds()),
     certificate: (notAfter) => certificateExpiry.set(Math.floor(notAfter / 1000)),

@@ -10,6 +10,7 @@ import { PRIORITIES, type Priority } from '../core/message.ts';
 import type { Clock } from '../core/time.ts';
 import type { Instruments } from './instruments.ts';
 import { createProcessFigures } from './process-figures.ts';
+import { createWebhookReadings, type WebhookNumbers } from './webhook-readings.ts';
 
 /** What the queue holds, as the store tells it. */
 export interface QueueNumbers {
@@ -32,6 +33,7 @@ export interface StoreSizes {
 export interface Sources {
   readonly queue: () => Promise<QueueNumbers>;
   readonly sizes: () => Promise<StoreSizes>;
+  readonly webhooks: () => Promise<readonly WebhookNumbers[]>;
   readonly accepting: () => boolean;
   /** Routes by name; true: mail goes over it. */
   readonly routes: () => Iterable<readonly [route: string, up: boolean]>;
@@ -60,6 +62,7 @@ export function createReadings(make: Instruments, sources: Sources, clock: Clock
   const routeUp = make.gauge('routeUp');
   const eventLoopLag = make.gauge('eventLoopLag');
   const readProcess = createProcessFigures(make, clock);
+  const readWebhooks = createWebhookReadings(make, sources.webhooks, clock);
   const lag = monitorEventLoopDelay({ resolution: LAG_RESOLUTION_MS });
   lag.enable();
 
@@ -116,7 +119,7 @@ export function createReadings(make: Instruments, sources: Sources, clock: Clock
       storeAccepting.set(sources.accepting() ? 1 : 0);
       readRoutes();
       readLag();
-      await Promise.all([readQueue(), readSizes(), readProcess()]);
+      await Promise.all([readQueue(), readSizes(), readWebhooks(), readProcess()]);
     },
     stop: () => void lag.disable(),
   };

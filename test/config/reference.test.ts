@@ -84,9 +84,7 @@ test.each(rows().filter(({ example }) => !example.includes('...') && !example.in
     folder.write('secrets/ses-password', 'pw');
     const file = folder.write('relay.yaml', configWith(at, parse(example), routeType));
     const key = Buffer.alloc(32, 1).toString('base64');
-    configOf(
-      loadConfig(file, { SES_USER: 'me', LEADPUSH_CONTENT_KEY: key, AUTH_WEBHOOK_SECRET: `whsec_${key}` }),
-    );
+    configOf(loadConfig(file, { SES_USER: 'me', LEADPUSH_CONTENT_KEY: key, AUTH_WEBHOOK_SECRET: `whsec_${key}` }));
   },
 );
 

@@ -23,6 +23,7 @@ const BOUNDED: readonly { readonly step: RegExp; readonly because: string }[] = 
   { step: /^SCAN (?:routes|tags)$/, because: 'as many rows as routes or tags in use' },
   { step: /^SCAN CONSTANT ROW$/, because: 'one row' },
   { step: /^SCAN json_each/, because: 'as many rows as event types or full destinations' },
+  { step: /^SCAN (?:webhooks|sqlite_sequence)\b/, because: 'as many rows as webhook endpoints or numbered tables' },
   { step: /^SCAN own$/, because: 'the messages of one recipient, when they are not too many' },
 ];
 
@@ -35,6 +36,10 @@ const MAY_WALK: readonly { readonly sql: string; readonly because: string }[] = 
   { sql: 'SELECT mid, accepted_at, settled_at FROM messages ORDER BY mid', because: 'ends at the first young message' },
   { sql: 'SELECT 1 FROM waiting LIMIT 1', because: 'one row' },
   { sql: 'SELECT 1 FROM contents LIMIT 1', because: 'one row' },
+  {
+    sql: 'SELECT seq, at, type, tag, message_id, iif(message_id IS NULL, body, NULL) AS body FROM events WHERE event_id = ?',
+    because: 'for an operator who replays one event, when the clock had been set back',
+  },
   {
     sql: 'SELECT key_id AS id, count(*) AS messages FROM content_keys WHERE used = 1 GROUP BY key_id',
     because: 'at a start, and for an operator',

@@ -15,6 +15,7 @@ import { openSqliteStore } from '../../src/store/sqlite/open.ts';
 import type { Store } from '../../src/store/store.ts';
 import type { ManualClock } from '../support/clock.ts';
 import { describeInTime } from './contract-in-time.ts';
+import { describeOutbox } from './contract-outbox.ts';
 import { describeStore } from './contract.ts';
 import type { OpenSettings } from './fixture.ts';
 
@@ -44,3 +45,5 @@ describeStore('SQLite in memory', inMemory);
 describeInTime('SQLite in memory', inMemory);
 describeStore('SQLite in a file', inFile);
 describeInTime('SQLite in a file', inFile);
+describeOutbox('SQLite in memory', inMemory);
+describeOutbox('SQLite in a file', inFile);

@@ -38,6 +38,7 @@ function create(over: Partial<Sources> = {}): Metrics {
     sources: {
       queue: async () => NOTHING_WAITS,
       sizes: async () => ({ databaseBytes: 4096, walBytes: 0, freeBytes: 1e9 }),
+      webhooks: async () => [],
       accepting: () => true,
       routes: () => [['ses', true]],
       ...over,
@@ -443,4 +444,25 @@ test.each([
   [null, 'other'],
 ] as const)('the provider of %s is %s', (nextHop, provider) => {
   expect(providerOf(nextHop)).toBe(provider);
+});
+
+test('webhooks show by endpoint what was tried and what waits, and nothing while the store cannot answer', async () => {
+  const numbers = { name: 'auth', backlog: 3, oldestPendingAt: START - 5000, dead: 2, disabledAt: null };
+  let source = async (): Promise<readonly (typeof numbers)[]> => [numbers];
+  const metrics = create({ webhooks: () => source() });
+  metrics.webhook('auth', 'delivered', 20);
+  metrics.webhook('auth', 'failed', 15_000);
+  const shown = (await lines(metrics)).filter((line) => /^leadpush_webhook_(?!seconds_bucket)/.test(line));
+  expect(shown).toEqual([
+    'leadpush_webhook_attempts_total{endpoint="auth",outcome="delivered"} 1',
+    'leadpush_webhook_attempts_total{endpoint="auth",outcome="failed"} 1',
+    'leadpush_webhook_seconds_sum{endpoint="auth"} 15.02',
+    'leadpush_webhook_seconds_count{endpoint="auth"} 2',
+    'leadpush_webhook_backlog{endpoint="auth"} 3',
+    'leadpush_webhook_oldest_age_seconds{endpoint="auth"} 5',
+    'leadpush_webhook_dead_letters{endpoint="auth"} 2',
+    'leadpush_webhook_disabled{endpoint="auth"} 0',
+  ]);
+  source = () => Promise.reject(new Error('closed'));
+  expect(await counted(metrics, 'leadpush_webhook_backlog')).toEqual([]);
 });

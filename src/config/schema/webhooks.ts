@@ -85,7 +85,8 @@ function url(): z.ZodType<string> {
       if (parsed.username !== '' || parsed.password !== '') {
         return problem('holds a user name or password', 'take it out: the signature tells the receiver who calls');
       }
-      if (parsed.hash !== '' || text.endsWith('#')) return problem('has a fragment, which is never sent', 'take out `#...`');
+      if (parsed.hash !== '' || text.endsWith('#'))
+        return problem('has a fragment, which is never sent', 'take out `#...`');
       return { kind: 'value', value: parsed.href };
     },
   });

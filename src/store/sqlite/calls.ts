@@ -27,6 +27,16 @@ import type {
   Try,
   UsableRoute,
 } from '../store.ts';
+import type {
+  OutboxDelivery,
+  OutboxEndpoint,
+  OutboxFigures,
+  OutboxStanding,
+  OutboxState,
+  OutboxTry,
+  OutboxWork,
+  ReplaySelection,
+} from '../outbox.ts';
 import type { Reroute } from './reroute.ts';
 import type { Trouble } from './trouble.ts';
 
@@ -79,6 +89,19 @@ export interface WriterCalls {
   putPolicy(record: StsRecord): null;
   removePolicy(domain: string): null;
   noteTlsLevel(domain: string, level: 'encrypted' | 'verified', at: number): null;
+  syncOutbox(
+    endpoints: readonly OutboxEndpoint[],
+    now: number,
+  ): { readonly standings: readonly OutboxStanding[]; readonly removed: readonly string[] };
+  /** Forgets up to `limit` events of an endpoint that the config has no more, and at last the endpoint: then true. */
+  forgetOutbox(name: string, limit: number): boolean;
+  enableOutbox(name: string, now: number): boolean;
+  outboxWork(name: string, now: number, room: number, busy: readonly number[]): OutboxWork;
+  recordOutbox(name: string, made: OutboxTry): 'recorded' | 'lost';
+  hastenOutbox(name: string, now: number, limit: number): number;
+  giveUpOutbox(name: string, bornBefore: number, now: number, limit: number): number;
+  /** `seqs` ascending. Returns how many of them are still in the log. */
+  replayOutbox(name: string, seqs: readonly number[], now: number): number;
   /** Encrypts up to `limit` messages that an older version left in plain; returns how many. */
   sealPlain(limit: number): number;
   dropContent(settledBefore: number, sandboxBefore: number, limit: number): number;
@@ -112,6 +135,18 @@ export interface ReaderCalls extends Now<HistoryStore> {
   pendingReports(limit: number): readonly PendingReport[];
   policy(domain: string): StsRecord | null;
   tlsLevel(domain: string, since: number): 'encrypted' | 'verified' | null;
+  outboxFigures(): readonly OutboxFigures[];
+  outboxDeliveries(
+    name: string,
+    filter: { readonly state?: OutboxState; readonly before?: number; readonly limit: number },
+  ): readonly OutboxDelivery[] | null;
+  /** The events of a piece of `selection`, from the one after `after` on; `next`: where the next piece begins, null: nowhere. */
+  outboxSelect(
+    name: string,
+    selection: ReplaySelection,
+    after: number,
+    limit: number,
+  ): { readonly seqs: readonly number[]; readonly unknown: readonly string[]; readonly next: number | null } | null;
   /** Folds the write-ahead log on a connection of its own, so that commits go on meanwhile. */
   checkpoint(): WalState;
   /** Octets free on the database's disk after the reserve is back in place; null: the database is in memory. */

@@ -14,6 +14,7 @@ import { type Listeners, tell } from './listeners.ts';
 import { watchOutsideChanges } from './outside-change.ts';
 import { rememberPlace } from './place.ts';
 import { NO_SIZES, sizesOf } from './sizes.ts';
+import { createOutboxSlice } from './outbox-slice.ts';
 import { createHistory, createReads } from './reads.ts';
 import {
   createDomainSlice,
@@ -104,6 +105,7 @@ export async function composeStore(hosts: Hosts, options: ComposeOptions): Promi
     feedback: createFeedbackSlice(group, reads),
     reports: createReportSlice(group, reads),
     domains: createDomainSlice(group, reads),
+    outbox: createOutboxSlice(group, reads),
     health: {
       current: health.current,
       onChange: health.onChange,

@@ -7,7 +7,7 @@
  */
 import type Database from 'better-sqlite3';
 import type { EventData, EventType } from '../../core/event.ts';
-import { createIds } from '../../core/ids.ts';
+import { createIds, type EventId } from '../../core/ids.ts';
 import { type Clock, isoTime, systemClock } from '../../core/time.ts';
 
 export interface EventLog {
@@ -48,11 +48,7 @@ export function createEventLog(db: Database.Database): EventLog {
         data.delivery?.state ?? null,
         body,
       );
-      // The body is text already: it is set in, not parsed and written anew.
-      const rest = body === '{}' ? '}' : `,${body.slice(1)}`;
-      appended.push(
-        `{"type":"${type}","timestamp":"${isoTime(at)}","data":{"event_id":"${id}","seq":${lastInsertRowid}${rest}}`,
-      );
+      appended.push(eventText(type, at, id, Number(lastInsertRowid), body));
     },
     mark: () => appended.length,
     forgetSince: (mark) => void appended.splice(mark),
@@ -62,4 +58,10 @@ export function createEventLog(db: Database.Database): EventLog {
       return taken;
     },
   };
+}
+
+/** A `RelayEvent` as JSON text. `body` is text already: it is set in, not parsed and written anew. */
+export function eventText(type: EventType, at: number, id: EventId, seq: number, body: string): string {
+  const rest = body === '{}' ? '}' : `,${body.slice(1)}`;
+  return `{"type":"${type}","timestamp":"${isoTime(at)}","data":{"event_id":"${id}","seq":${seq}${rest}}`;
 }

@@ -10,9 +10,10 @@ import { RelayError } from '../../core/errors.ts';
 import { sql as first } from './migrations/0001.ts';
 import { sql as second } from './migrations/0002.ts';
 import { sql as third } from './migrations/0003.ts';
+import { sql as fourth } from './migrations/0004.ts';
 import { RESTORE_HINT } from './process-lock.ts';
 
-export const MIGRATIONS: readonly string[] = [first, second, third];
+export const MIGRATIONS: readonly string[] = [first, second, third, fourth];
 
 /** Set by the first migration: `LPR1`. */
 const APPLICATION_ID = 0x4c505231;

@@ -10,6 +10,7 @@ import { createMessageReads } from './history-messages.ts';
 import { createQueueReads } from './history-queue.ts';
 import { createStats } from './history-stats.ts';
 import type { KeyRing } from './key-ring.ts';
+import { createOutboxReads } from './outbox-reads.ts';
 import { createReportReads } from './reports.ts';
 import { createReroutable } from './reroute.ts';
 import { createSuppressionReads } from './suppressions.ts';
@@ -30,6 +31,7 @@ export function createReader(db: Database.Database, duties: ReaderDuties, ring: 
   const { suppression, suppressions } = createSuppressionReads(db);
   const { secret, knows, byMessageId } = createFeedbackReads(db);
   const { policy, tlsLevel } = createDomainReads(db);
+  const { outboxFigures, outboxDeliveries, outboxSelect } = createOutboxReads(db);
   const plain = db.prepare<[], number>('SELECT 1 FROM contents LIMIT 1').pluck();
   return {
     message: { access: 'read', run: message },
@@ -52,6 +54,9 @@ export function createReader(db: Database.Database, duties: ReaderDuties, ring: 
     pendingReports: { access: 'read', run: createReportReads(db) },
     policy: { access: 'read', run: policy },
     tlsLevel: { access: 'read', run: tlsLevel },
+    outboxFigures: { access: 'read', run: outboxFigures },
+    outboxDeliveries: { access: 'read', run: outboxDeliveries },
+    outboxSelect: { access: 'read', run: outboxSelect },
     content: { access: 'read', run: createContentRead(db, ring) },
     checkpoint: { access: 'alone', run: duties.checkpoint },
     freeBytes: { access: 'alone', run: duties.freeBytes },

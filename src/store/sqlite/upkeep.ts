@@ -42,6 +42,16 @@ export function createUpkeep(db: Database.Database, contents: Pick<Contents, 'dr
   const dropMessage = db.prepare<[number]>('DELETE FROM messages WHERE mid = ?');
   const oldest = db.prepare<[number], EventAge>('SELECT seq, at FROM events ORDER BY seq LIMIT ?');
   const dropEvents = db.prepare<[number]>('DELETE FROM events WHERE seq <= ?');
+  const wids = db.prepare<[], { readonly wid: number; readonly cursor: number }>('SELECT wid, cursor FROM webhooks');
+  const firstWaiting = db
+    .prepare<[number], number | null>(
+      `SELECT min(seq) FROM webhook_rows INDEXED BY webhook_waiting WHERE wid = ? AND state = 'waiting'`,
+    )
+    .pluck();
+  const ofOutbox = [
+    db.prepare<[number, number]>('DELETE FROM webhook_rows WHERE wid = ? AND seq <= ?'),
+    db.prepare<[number, number]>('DELETE FROM webhook_attempts WHERE wid = ? AND seq <= ?'),
+  ];
   const dropKeys = db.prepare<[number, number]>(`
     DELETE FROM idempotency WHERE (scope, key) IN (
       SELECT scope, key FROM idempotency INDEXED BY idempotency_expiry WHERE expires_at <= ? LIMIT ?)`);
@@ -60,13 +70,21 @@ export function createUpkeep(db: Database.Database, contents: Pick<Contents, 'dr
     DELETE FROM tls_levels WHERE domain IN (
       SELECT domain FROM tls_levels INDEXED BY tls_levels_age WHERE seen_at <= ? LIMIT ?)`);
 
-  /** Events go from the oldest on, up to the first that is young enough: what remains has no gaps. */
+  /** Events go from the oldest on, up to the first that is young enough or that a webhook has yet to get: no gaps. */
   function dropOldEvents(before: number, limit: number): number {
+    const endpoints = wids.all();
+    const needed = Math.min(
+      ...endpoints.flatMap(({ wid, cursor }) => [cursor + 1, firstWaiting.get(wid) ?? Number.MAX_SAFE_INTEGER]),
+    );
     const ages = oldest.all(limit);
-    const young = ages.findIndex((event) => event.at >= before);
-    const count = young === -1 ? ages.length : young;
+    const kept = ages.findIndex((event) => event.at >= before || event.seq >= needed);
+    const count = kept === -1 ? ages.length : kept;
     const last = ages[count - 1];
-    if (last !== undefined) dropEvents.run(last.seq);
+    if (last === undefined) return 0;
+    for (const { wid } of endpoints) {
+      for (const statement of ofOutbox) statement.run(wid, last.seq);
+    }
+    dropEvents.run(last.seq);
     return count;
   }
 

@@ -23,6 +23,8 @@ import { createLeases, createTokens } from './lease.ts';
 import { createMessageEnd } from './message-end.ts';
 import { createMover } from './moves.ts';
 import { createOperate } from './operate.ts';
+import { createOutboxEndpoints } from './outbox-endpoints.ts';
+import { createOutboxWork } from './outbox-work.ts';
 import { overwriteWal } from './overwrite-wal.ts';
 import { beginEpoch, createReclaim } from './reclaim.ts';
 import { createReportWrites } from './reports.ts';
@@ -52,6 +54,8 @@ export function createWriter(
   const { dropContent, dropHistory } = createUpkeep(db, contents);
   const { putSuppression, removeSuppression } = createSuppressionWrites(db);
   const { putPolicy, removePolicy, noteTlsLevel } = createDomainWrites(db);
+  const { syncOutbox, forgetOutbox, enableOutbox } = createOutboxEndpoints(db);
+  const outbox = createOutboxWork(db, events);
   const content = createContentRead(db, ring);
   const probe = db.prepare<[number]>('UPDATE relay SET probed_at = ? WHERE only_row = 1');
   const dataVersion = db.prepare<[], number>('PRAGMA data_version').pluck();
@@ -98,6 +102,14 @@ export function createWriter(
     putPolicy: { access: 'write', run: putPolicy },
     removePolicy: { access: 'write', run: removePolicy },
     noteTlsLevel: { access: 'write', run: noteTlsLevel },
+    syncOutbox: { access: 'write', run: syncOutbox },
+    forgetOutbox: { access: 'write', run: forgetOutbox },
+    enableOutbox: { access: 'write', run: enableOutbox },
+    outboxWork: { access: 'write', run: outbox.outboxWork },
+    recordOutbox: { access: 'write', run: outbox.recordOutbox },
+    hastenOutbox: { access: 'write', run: outbox.hastenOutbox },
+    giveUpOutbox: { access: 'write', run: outbox.giveUpOutbox },
+    replayOutbox: { access: 'write', run: outbox.replayOutbox },
     sealPlain: { access: 'write', run: contents.sealPlain },
     dropContent: { access: 'write', run: dropContent },
     dropHistory: { access: 'write', run: dropHistory },
