@@ -454,14 +454,14 @@ test('webhooks show by endpoint what was tried and what waits, and nothing while
   metrics.webhook('auth', 'failed', 15_000);
   const shown = (await lines(metrics)).filter((line) => /^leadpush_webhook_(?!seconds_bucket)/.test(line));
   expect(shown).toEqual([
-    'leadpush_webhook_attempts_total{endpoint="auth",outcome="delivered"} 1',
-    'leadpush_webhook_attempts_total{endpoint="auth",outcome="failed"} 1',
-    'leadpush_webhook_seconds_sum{endpoint="auth"} 15.02',
-    'leadpush_webhook_seconds_count{endpoint="auth"} 2',
     'leadpush_webhook_backlog{endpoint="auth"} 3',
     'leadpush_webhook_oldest_age_seconds{endpoint="auth"} 5',
     'leadpush_webhook_dead_letters{endpoint="auth"} 2',
     'leadpush_webhook_disabled{endpoint="auth"} 0',
+    'leadpush_webhook_attempts_total{endpoint="auth",outcome="delivered"} 1',
+    'leadpush_webhook_attempts_total{endpoint="auth",outcome="failed"} 1',
+    'leadpush_webhook_seconds_sum{endpoint="auth"} 15.02',
+    'leadpush_webhook_seconds_count{endpoint="auth"} 2',
   ]);
   source = () => Promise.reject(new Error('closed'));
   expect(await counted(metrics, 'leadpush_webhook_backlog')).toEqual([]);
