@@ -1,6 +1,7 @@
 /**
  * `check`: whether the relay would start and work with this config on this machine, as the user who asks; with `--dns`,
- * whether DNS says of it what other servers want to hear.
+ * whether DNS says of it what other servers want to hear; with `--connect`, whether the routes take its login and the listeners
+ * turn strangers away.
  *
  * It changes nothing and sends no mail. Every check runs, so that one run shows all that is wrong; without a valid config
  * there is nothing further to look at. Run it as the user that the relay runs as: permissions are judged by what that user
@@ -13,12 +14,17 @@ import { parseServer } from '../config/network.ts';
 import type { Config } from '../config/types.ts';
 import { errorText, RelayError } from '../core/errors.ts';
 import { checkCertificate } from '../doctor/check-certificate.ts';
+import { checkClockAgainstEvents } from '../doctor/check-clock.ts';
+import { checkDisk } from '../doctor/check-disk.ts';
+import { checkExposure } from '../doctor/check-exposure.ts';
 import { checkConfigFile, checkDataFolder, checkLogFile } from '../doctor/check-files.ts';
 import { checkKeys } from '../doctor/check-keys.ts';
+import { checkConnections } from '../doctor/connect-checks.ts';
 import { type CheckFinding, createFindings, worstLevel } from '../doctor/finding.ts';
 import { createDoctorClient } from '../doctor/client.ts';
 import { createSenderChecks } from '../doctor/sender-checks.ts';
 import { readKeyFile } from '../signing/keys.ts';
+import { FREE_FLOOR_BYTES } from '../store/sqlite/open.ts';
 import { jsonLine } from '../telemetry/json-line.ts';
 import { describeFindings, type Section } from './check-text.ts';
 import { databaseFile, openHistory } from './database.ts';
@@ -28,7 +34,18 @@ import { missingConfig, namedConfig } from './settings.ts';
 
 interface CheckOptions extends GlobalOptions {
   readonly dns?: boolean;
+  readonly connect?: boolean;
   readonly resolver?: string;
+  readonly timeFrom?: string;
+}
+
+/** What the options say, once they have been read. */
+interface Wishes {
+  readonly dns: boolean;
+  readonly connect: boolean;
+  /** DNS servers to ask; null: as the config says. */
+  readonly resolver: readonly string[] | null;
+  readonly timeFrom: URL | null;
 }
 
 const DNS_PORT = 53;
@@ -39,14 +56,15 @@ export function checkCommand(program: Command, io: CliIo): void {
     .command('check')
     .description('tell whether config, keys and files are in order; changes nothing')
     .option('--dns', 'ask DNS for SPF, DKIM, DMARC, MX, PTR and MTA-STS')
+    .option('--connect', 'log in to each route, and try the listeners as a stranger; no mail is sent')
     .option(
       '--resolver <server>',
       'DNS server to ask: 127.0.0.1:53 (default: that of the first mx route, or the system)',
     )
+    .option('--time-from <url>', 'with --connect: an HTTPS server whose clock is compared with ours')
     .action(async (_options: unknown, command: Command) => {
       const options = command.optsWithGlobals<CheckOptions>();
-      const servers = resolverOption(options);
-      const sections = await runChecks(io, namedConfig(io, options), options, servers);
+      const sections = await runChecks(io, namedConfig(io, options), wishesIn(options));
       const findings = sections.flatMap((section) => section.findings);
       if (worstLevel(findings) === 'error') io.exit.code = 1;
       if (wantsJson(io, options)) {
@@ -57,25 +75,36 @@ export function checkCommand(program: Command, io: CliIo): void {
     });
 }
 
-function resolverOption({ resolver, dns }: CheckOptions): readonly string[] | null {
-  if (resolver === undefined) return null;
-  const server = parseServer(resolver, DNS_PORT);
-  if (server === null || dns !== true) {
-    throw new RelayError(server === null ? '--resolver is not the address of a DNS server' : '--resolver needs --dns', {
-      code: 'usage',
-      op: 'cli.check',
-      hint: 'For instance: check --dns --resolver 127.0.0.1:53, or [2001:db8::1]:53',
-    });
-  }
-  return [server.text];
+function wishesIn({ dns = false, connect = false, resolver, timeFrom }: CheckOptions): Wishes {
+  return {
+    dns,
+    connect,
+    resolver: resolver === undefined ? null : [resolverIn(resolver, dns || connect)],
+    timeFrom: timeFrom === undefined ? null : timeServerIn(timeFrom, connect),
+  };
 }
 
-async function runChecks(
-  io: CliIo,
-  file: string,
-  options: CheckOptions,
-  servers: readonly string[] | null,
-): Promise<readonly Section[]> {
+function resolverIn(text: string, isAsked: boolean): string {
+  const server = parseServer(text, DNS_PORT);
+  const hint = 'For instance: check --dns --resolver 127.0.0.1:53, or [2001:db8::1]:53';
+  if (server === null) throw wrongUse('--resolver is not the address of a DNS server', hint);
+  if (!isAsked) throw wrongUse('--resolver needs --dns or --connect', hint);
+  return server.text;
+}
+
+function timeServerIn(text: string, connects: boolean): URL {
+  const url = URL.parse(text);
+  const hint = 'For instance: check --connect --time-from https://example.com/';
+  if (url?.protocol !== 'https:') throw wrongUse('--time-from is not an https address', hint);
+  if (!connects) throw wrongUse('--time-from needs --connect', hint);
+  return url;
+}
+
+function wrongUse(message: string, hint: string): RelayError {
+  return new RelayError(message, { code: 'usage', op: 'cli.check', hint });
+}
+
+async function runChecks(io: CliIo, file: string, wishes: Wishes): Promise<readonly Section[]> {
   const title = 'Config and files';
   const missing = missingConfig(file);
   if (missing !== null) {
@@ -90,6 +119,7 @@ async function runChecks(
   const { config, warnings } = loaded;
   const valid = createFindings('config', config.file);
   valid.ok(`${config.file} is valid`);
+  const database = await checkDatabase(config.dataDir);
   const findings = [
     ...valid.list,
     ...warnings.flatMap((finding) => ofFinding('warning', finding)),
@@ -97,11 +127,18 @@ async function runChecks(
     ...(await checkKeys(config)),
     ...(config.smtp.tls === null ? [] : await checkCertificate(config.smtp.tls, config.hostname, io.clock.now())),
     ...(await checkDataFolder(config.dataDir)),
-    ...(await checkDatabase(config.dataDir)),
+    ...database.findings,
+    ...(await checkDisk(config.dataDir, { floorBytes: FREE_FLOOR_BYTES })),
     ...(config.log.file === null ? [] : await checkLogFile(config.log.file)),
+    ...checkExposure(config),
+    ...checkClockAgainstEvents(database.newestEventAt, io.clock.now()),
   ];
   const sections: Section[] = [{ title, findings }];
-  if (options.dns === true) sections.push(...(await askDns(io, config, servers)));
+  const [dns, connected] = await Promise.all([
+    wishes.dns ? askDns(io, config, wishes) : [],
+    wishes.connect ? connect(io, config, wishes) : [],
+  ]);
+  sections.push(...dns, ...connected);
   return sections.map(onceEach());
 }
 
@@ -119,19 +156,25 @@ function onceEach(): (section: Section) => Section {
   };
 }
 
-async function askDns(
-  { clock, signal }: CliIo,
-  given: Config,
-  named: readonly string[] | null,
-): Promise<readonly Section[]> {
+async function askDns({ clock, signal }: CliIo, given: Config, wishes: Wishes): Promise<readonly Section[]> {
   const config = (): Config => given;
-  const client = createDoctorClient({ config, named, clock });
-  const checks = createSenderChecks({ config, client, clock, readKey: readKeyFile });
+  const client = createDoctorClient({ config, named: wishes.resolver, clock });
+  const checks = createSenderChecks({ config, client, clock, readKey: readKeyFile, captured: 'ask' });
   const [reports, host] = await Promise.all([checks.checkAll(signal), checks.checkHost(signal)]);
   return [
     ...reports.map(({ domain, findings }) => ({ title: `DNS of ${domain}`, findings })),
     ...(host.length === 0 ? [] : [{ title: 'DNS of this relay', findings: host }]),
   ];
+}
+
+async function connect({ clock, signal }: CliIo, config: Config, wishes: Wishes): Promise<readonly Section[]> {
+  const client = createDoctorClient({ config: () => config, named: wishes.resolver, clock });
+  const report = await checkConnections({ config, client, clock, signal, timeFrom: wishes.timeFrom });
+  return [
+    { title: 'Routes', findings: report.routes },
+    { title: 'Listeners, as a stranger sees them', findings: report.listeners },
+    { title: 'Clock', findings: report.clock },
+  ].filter(({ findings }) => findings.length > 0);
 }
 
 function ofFinding(level: 'warning' | 'error', finding: Finding): readonly CheckFinding[] {
@@ -144,15 +187,19 @@ function ofFinding(level: 'warning' | 'error', finding: Finding): readonly Check
   return found.list;
 }
 
-/** Whether the database can be read by this program: not damaged, not of a newer version. */
-async function checkDatabase(folder: string): Promise<readonly CheckFinding[]> {
+/** Whether the database can be read by this program: not damaged, not of a newer version; and when its newest event was. */
+async function checkDatabase(
+  folder: string,
+): Promise<{ readonly findings: readonly CheckFinding[]; readonly newestEventAt: number | null }> {
   const file = databaseFile(folder);
-  if (file === null) return [];
+  if (file === null) return { findings: [], newestEventAt: null };
+  let newestEventAt: number | null = null;
   const found = createFindings('data', file);
   try {
     const { history, close } = await openHistory(folder);
     try {
-      await history.events({ limit: 1 });
+      const [newest] = await history.events({ limit: 1 });
+      newestEventAt = newest === undefined ? null : Date.parse(newest.timestamp);
     } finally {
       await close();
     }
@@ -162,5 +209,5 @@ async function checkDatabase(folder: string): Promise<readonly CheckFinding[]> {
     const why = 'The relay does not start without its database.';
     found.error('database', { message: `${file}: ${errorText(error)}`, why, hint });
   }
-  return found.list;
+  return { findings: found.list, newestEventAt };
 }

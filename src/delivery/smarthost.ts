@@ -43,7 +43,7 @@ export function createSmarthostTransport(deps: SmarthostDeps): Transport {
   const { route, clock, log } = deps;
   const timeouts: SmtpTimeouts = { ...SMTP_TIMEOUTS, ...deps.timeouts };
   const pool = createSessionPool(clock, timeouts);
-  const endpoint = endpointOf(route);
+  const endpoint = smarthostEndpoint(route);
   const { nextHop } = endpoint;
   const redact = createRedactor(route.auth);
   const sending = { hop: 'smarthost', pool, clock, timeouts } as const;
@@ -130,7 +130,8 @@ export function createSmarthostTransport(deps: SmarthostDeps): Transport {
   };
 }
 
-function endpointOf(route: SmtpRouteConfig): SmtpEndpoint {
+/** The server of `route`, with what its TLS must be and the login. */
+export function smarthostEndpoint(route: SmtpRouteConfig): SmtpEndpoint {
   return {
     nextHop: nextHopText(route.host, null, route.port),
     host: route.host,

@@ -6,7 +6,7 @@
  */
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import type { DkimKeyConfig, SenderConfig } from '../config/types.ts';
-import { errorText } from '../core/errors.ts';
+import { fileTrouble } from '../core/file-trouble.ts';
 import { dnsRecord } from '../signing/generate.ts';
 import { parseSigningKey, type ReadKeyFile } from '../signing/keys.ts';
 import { generateCommand } from './check-keys.ts';
@@ -85,7 +85,7 @@ async function loadKey(
     const parsed = parseSigningKey(pem);
     return parsed.kind === 'unusable' ? parsed.reason : { pem, key: createPublicKey(parsed.key) };
   } catch (error) {
-    return errorText(error);
+    return fileTrouble(error);
   }
 }
 

@@ -39,8 +39,11 @@ export async function checkSpf(sender: SenderConfig, config: Config, dns: Doctor
       found.error('missing', {
         message: `${domain} has no SPF record`,
         why: 'Receivers cannot tell mail from forgeries of it; large ones refuse such mail or call it spam.',
-        hint: 'Publish the record.',
-        record: txtRecord(domain, recordFor(wanted)),
+        hint:
+          sender.returnPath === null
+            ? `Publish the record, with whatever else sends mail as ${domain} in it.`
+            : 'Publish the record.',
+        record: txtRecord(domain, recordFor(wanted, sender.returnPath !== null)),
       });
       break;
     case 'several':
@@ -197,15 +200,17 @@ function judgeCover(node: SpfNode, text: string, wanted: Wanted, found: Findings
   }
 }
 
-/** The whole record where there is none. */
-function recordFor(wanted: Wanted): string {
+/** The whole record where there is none. Only a domain that nobody else uses can refuse all others at once. */
+function recordFor(wanted: Wanted, isOurs: boolean): string {
   const terms = [
     ...wanted.addresses.map(addressTerm),
     ...wanted.includes.map(({ domain }) => `include:${domain}`),
     // A record that only denies would be wrong here: something sends, and nobody knows from where.
-    ...(wanted.unknown.length > 0 ? ['include:SPF-DOMAIN-OF-YOUR-PROVIDER'] : []),
+    ...(wanted.unknown.length > 0 || wanted.addresses.length + wanted.includes.length === 0
+      ? ['include:SPF-DOMAIN-OF-YOUR-PROVIDER']
+      : []),
   ];
-  return ['v=spf1', ...terms, '-all'].join(' ');
+  return ['v=spf1', ...terms, isOurs ? '-all' : '~all'].join(' ');
 }
 
 function addressTerm(address: string): string {

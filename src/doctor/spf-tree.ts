@@ -5,8 +5,9 @@
  * Bounded: a record that leads to more than `MAX_TERMS` look-ups is not followed further, which is far beyond the 10 that a
  * receiver makes. What depends on the mail (macros, `ptr`, `exists`) or could not be asked makes an answer `unknown`.
  */
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
 import type { DoctorDns } from './dns.ts';
+import { isInNetwork } from './networks.ts';
 import { isSpfRecord, parseSpfRecord, type SpfMechanism, type SpfModifier } from './spf-record.ts';
 
 export type SpfState =
@@ -208,12 +209,5 @@ function matches(loaded: SpfTerm, term: SpfMechanism, address: string): 'yes' | 
 }
 
 function isWithin(address: string, networks: readonly string[], { prefix4, prefix6 }: SpfMechanism): boolean {
-  const family = isIP(address);
-  return networks.some((network) => {
-    if (isIP(network) !== family) return false;
-    const list = new BlockList();
-    const type = family === 4 ? 'ipv4' : 'ipv6';
-    list.addSubnet(network, family === 4 ? prefix4 : prefix6, type);
-    return list.check(address, type);
-  });
+  return networks.some((network) => isInNetwork(address, network, isIP(network) === 4 ? prefix4 : prefix6));
 }

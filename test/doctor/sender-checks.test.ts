@@ -408,11 +408,22 @@ describe('what cannot be asked', () => {
 });
 
 describe('reports', () => {
+  test('about a sender that a sandbox captures ask DNS nothing', async () => {
+    const { dns, checks } = await stage({}, { routes: [{ name: 'sandbox', type: 'sandbox' }] });
+    expect(await checks.checkAll(SIGNAL)).toMatchObject([{ level: 'ok', findings: [{ code: 'dns.ok' }] }]);
+    expect(dns.queries).toEqual([]);
+  });
+
   test('are made once for all who ask at the same time, and anew for another config', async () => {
     const dns = await startDnsServer({ zone: await goodZone() });
     let config = configOf(GOOD_SENDER, [testMxRoute()]);
     const client = createDoctorClient({ config: () => config, named: [dns.address], clock: systemClock });
-    const checks = createSenderChecks({ config: () => config, client, clock: systemClock, readKey: keyFile });
+    const checks = createSenderChecks({
+      config: () => config,
+      client,
+      clock: systemClock,
+      readKey: keyFile,
+    });
     const [one, two] = await Promise.all([checks.checkAll(SIGNAL), checks.checkAll(SIGNAL)]);
     expect(one[0]).toBe(two[0]);
     expect(one[0]).toMatchObject({ domain: 'example.com', level: 'ok' });

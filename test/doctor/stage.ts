@@ -78,7 +78,13 @@ export async function stage(
   const plain = configOf(sender, over.routes ?? [testMxRoute()]);
   const config = over.change?.(plain) ?? plain;
   const client = createDoctorClient({ config: () => config, named: [dns.address], clock: systemClock });
-  const checks = createSenderChecks({ config: () => config, client, clock: systemClock, readKey: keyFile });
+  const checks = createSenderChecks({
+    config: () => config,
+    client,
+    clock: systemClock,
+    readKey: keyFile,
+    captured: 'pass',
+  });
   return {
     dns,
     checks,

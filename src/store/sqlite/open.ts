@@ -20,7 +20,8 @@ import { MEMORY } from './connect.ts';
 import { openFileHosts, openMemoryHosts } from './hosts.ts';
 import type { ContentKeySource } from './key-ring.ts';
 
-const DEFAULT_FREE_FLOOR_BYTES = 64 * 1024 * 1024;
+/** Below so many free octets on the disk no mail is taken. */
+export const FREE_FLOOR_BYTES: number = 64 * 1024 * 1024;
 
 export interface SqliteStoreOptions {
   /** Path of the database, or `:memory:`. Its folder is made when it is not there. */
@@ -39,7 +40,7 @@ export interface SqliteStoreOptions {
 /** Opens the store; rejects with a `RelayError` `store-open` that says what is wrong and what to do. */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
   const { file, clock, dropContentWhenSettled, exclusive } = options;
-  const floorBytes = options.freeFloorBytes ?? DEFAULT_FREE_FLOOR_BYTES;
+  const floorBytes = options.freeFloorBytes ?? FREE_FLOOR_BYTES;
   const inMemory = file === MEMORY;
   const hosts = inMemory
     ? openMemoryHosts(dropContentWhenSettled)
