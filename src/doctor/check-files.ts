@@ -65,15 +65,23 @@ export async function checkDataFolder(folder: string): Promise<readonly CheckFin
 
 async function checkOwner(
   file: string,
-  { folder, uid }: { readonly folder: string; readonly uid: number },
+  folder: { readonly folder: string; readonly uid: number },
 ): Promise<readonly CheckFinding[]> {
   const stats = await statsOf(file);
-  if (stats === null || stats.uid === uid) return [];
+  return stats === null ? [] : judgeOwner({ file, uid: stats.uid }, folder);
+}
+
+/** What it means that a file of the data folder belongs to its owner, or to somebody else. Pure. */
+export function judgeOwner(
+  { file, uid }: { readonly file: string; readonly uid: number },
+  owner: { readonly folder: string; readonly uid: number },
+): readonly CheckFinding[] {
+  if (uid === owner.uid) return [];
   const found = createFindings('data', file);
   found.warning('owner', {
-    message: `${file} belongs to user ${stats.uid}, its folder to user ${uid}`,
+    message: `${file} belongs to user ${uid}, its folder to user ${owner.uid}`,
     why: 'A relay that runs as the owner of the folder may not be able to use the file; a command run as root makes such files.',
-    hint: `chown --reference=${shellWord(folder)} ${shellWord(file)}`,
+    hint: `chown --reference=${shellWord(owner.folder)} ${shellWord(file)}`,
   });
   return found.list;
 }

@@ -18,6 +18,8 @@ export interface RelayingDeps extends DialogueDeps {
   readonly config: Config;
   /** Addresses of this machine; for tests, default: those of its interfaces. */
   readonly ownAddresses?: readonly string[];
+  /** Whether only this machine has an address; for tests. */
+  readonly isInner?: (address: string) => boolean;
 }
 
 /** Where the test stands: connects from `from` to `to`. */
@@ -29,6 +31,7 @@ interface Standpoint {
 
 const FOREIGN = 'relay-test.invalid';
 const MAX_SAID = 160;
+const SEEN_FROM_HERE = ' (seen from this machine only; what a proxy in front hides is not seen)';
 const STRANGER_LOOPBACK = '127.255.255.254';
 
 /** Tests every listener for mail and for reports. */
@@ -107,13 +110,14 @@ interface TestCase {
 async function testDialogue(name: string, dialogue: Dialogue, test: TestCase, found: Findings): Promise<void> {
   const { listener, stand, isBounce, deps } = test;
   const { hostname } = deps.config;
+  const isInner = deps.isInner ?? isLoopback;
   const hello = await dialogue.say(`EHLO ${FOREIGN}`);
   if (hello === null || hello.reply.code !== 250) {
     found.ok(`${name} was not tested: it does not greet back`);
     return;
   }
   const { authMechanisms } = parseCapabilities(hello.lines.replaceAll('\r', ''));
-  if (authMechanisms.size > 0 && listener.tls !== 'implicit' && !isLoopback(stand.from)) {
+  if (authMechanisms.size > 0 && listener.tls !== 'implicit' && !isInner(stand.from)) {
     found.error('auth-clear', {
       message: `${name} offers AUTH to ${stand.from} before TLS`,
       why: 'Passwords cross the network in clear.',
@@ -151,17 +155,13 @@ async function testDialogue(name: string, dialogue: Dialogue, test: TestCase, fo
     return;
   }
   found.ok(
-    `${name} turns strangers away: from ${stand.from}, ${taken.tried} forms, ${cleanRemoteText(taken.said, MAX_SAID)}${limitsOf(stand)}`,
+    `${name} turns strangers away: from ${stand.from}, ${taken.tried} forms, ${cleanRemoteText(taken.said, MAX_SAID)}${isInner(stand.from) ? SEEN_FROM_HERE : ''}`,
   );
 }
 
 function hint(isBounce: boolean): string {
   if (isBounce) return 'A listener for reports takes mail to return paths alone: another program must be on this port.';
   return 'Look at smtp.trusted_networks, and whether a proxy in front hides where clients come from.';
-}
-
-function limitsOf({ from }: Standpoint): string {
-  return isLoopback(from) ? ' (seen from this machine only; what a proxy in front hides is not seen)' : '';
 }
 
 /** Senders and recipients that a server which is open by mistake would take. */

@@ -51,8 +51,6 @@ export interface SenderChecksDeps {
    * leave the machine no question should either.
    */
   readonly captured?: 'ask' | 'pass';
-  /** For tests: where MTA-STS policies are fetched; default 443. */
-  readonly stsPort?: number;
 }
 
 const KEEP_MS = 5 * 60_000;
@@ -149,9 +147,8 @@ async function checkSender(
   sender: SenderConfig,
   config: Config,
   dns: DoctorDns,
-  { clock, readKey, stsPort, signal }: SenderChecksDeps & { readonly signal: AbortSignal },
+  { clock, readKey, signal }: SenderChecksDeps & { readonly signal: AbortSignal },
 ): Promise<readonly CheckFinding[]> {
-  const port = stsPort === undefined ? {} : { port: stsPort };
   const each = await Promise.all([
     checkSpf(sender, config, dns),
     checkDkim(sender, dns, readKey),
@@ -159,7 +156,7 @@ async function checkSender(
     checkMx(sender, config, dns),
     sender.returnPath === null
       ? []
-      : checkSts(sender.returnPath, config, { dns, clock, signal, ca: authorities(config), ...port }),
+      : checkSts(sender.returnPath, config, { dns, clock, signal, ca: authorities(config) }),
   ]);
   return each.flat();
 }
