@@ -80,7 +80,7 @@ describe('a smarthost', () => {
       '454',
     ],
   ] as const)('%s is told with what it means', async (_what, options, code, words) => {
-    const findings = await tryRoute(route(await hop(options as NextHopOptions)));
+    const findings = await tryRoute(route(await hop(options)));
     expect(findings).toMatchObject([{ level: 'error', code, message: expect.stringContaining(words) }]);
     expect(findings[0]?.hint).not.toBe('');
   });

@@ -197,7 +197,7 @@ describe('where all is as it should be', () => {
 describe('a running relay', () => {
   it('turns strangers away at every listener, which is told with where the test stood', async () => {
     const ports = await Promise.all([freePort(), freePort(), freePort(), freePort()]);
-    const [plain = 0, required = 0, implicit = 0, reports = 0] = ports;
+    const [plain, required, implicit, reports] = ports;
     const host = '127.0.0.1';
     const home = await createRelayHome({
       hostname: 'relay.example.com',
