@@ -197,6 +197,8 @@ async function start(
       checkReadiness({ health: store.health, queue: store.queue, scheduler, clock, stopping: () => stopping }),
     metrics,
     calls: {
+      intake: { ready: () => intake.ready(), accept: (submission) => intake.accept(submission) },
+      config: () => settings.config,
       history: store.history,
       suppressions: store.suppressions,
       routes: () => settings.config.routes,

@@ -7,7 +7,7 @@
  * behind the same proxy cannot shut it out. All of it lives in memory, bounded; a restart forgives.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { TokenScope } from '../config/types.ts';
+import type { CredentialConfig, Identity, TokenScope } from '../config/types.ts';
 import type { Clock } from '../core/time.ts';
 import { addressGroup } from '../intake/networks.ts';
 import { createBackoff } from '../intake/smtp-backoff.ts';
@@ -19,9 +19,14 @@ export interface Caller {
   /** For the log: the name of the token, or what else proved him. */
   readonly name: string;
   readonly scopes: ReadonlySet<TokenScope>;
-  /** The credential that he submits as; null: none. */
-  readonly credential: string | null;
+  readonly submitsAs: SubmitsAs;
 }
+
+/** As whom a caller submits mail: a credential of the config, under a name of his own, or like a trusted client without one. */
+export type SubmitsAs =
+  | { readonly kind: 'credential'; readonly username: string }
+  | { readonly kind: 'own-name'; readonly name: string }
+  | { readonly kind: 'nobody' };
 
 export type Proof =
   | { readonly kind: 'caller'; readonly caller: Caller }
@@ -46,8 +51,31 @@ export interface CallerCheckDeps {
   readonly log: Log;
 }
 
+/** The identity under which `caller` submits mail; null: none. Throws when its credential is not in `credentials`. */
+export function identityOf(caller: Caller, credentials: readonly CredentialConfig[]): Identity | null {
+  const { submitsAs } = caller;
+  switch (submitsAs.kind) {
+    case 'nobody':
+      return null;
+    case 'own-name':
+      return {
+        username: submitsAs.name,
+        from: [],
+        tag: null,
+        headers: { allow: 'all', aliases: new Set() },
+        rate: null,
+      };
+    case 'credential': {
+      const found = credentials.find(({ username }) => username === submitsAs.username);
+      // The config is refused where a token names a credential that is not there.
+      if (found === undefined) throw new Error(`the credential of token ${caller.name} is gone`);
+      return found;
+    }
+  }
+}
+
 /** With no tokens configured. */
-const ANYBODY: Caller = { name: 'local', scopes: new Set(['read', 'send', 'admin']), credential: null };
+const ANYBODY: Caller = { name: 'local', scopes: new Set(['read', 'send', 'admin']), submitsAs: { kind: 'nobody' } };
 
 const FREE_FAILURES = 10;
 const MAX_REMEMBERED = 10_000;

@@ -26,6 +26,31 @@ export const PROBLEMS = {
     title: 'Host name not served here',
     meaning: 'A loopback listener answers to its own names.',
   },
+  'not-allowed': {
+    status: 403,
+    title: 'Not allowed to send this',
+    meaning: 'The sender, a header or a routing rule does not let this message pass; `detail` says which.',
+  },
+  'link-policy': {
+    status: 422,
+    title: 'A link breaks the policy',
+    meaning: 'The tag has a link policy (`tags.*.links`) and a link breaks it; `detail` says how.',
+  },
+  'malformed-message': {
+    status: 422,
+    title: 'Malformed message',
+    meaning: 'The message, or a header of it, is not as it must be; `detail` says what.',
+  },
+  'no-secure-route': {
+    status: 422,
+    title: 'No route with verified TLS',
+    meaning: 'The message asks for verified TLS and no route of its rule has that.',
+  },
+  'idempotency-conflict': {
+    status: 422,
+    title: 'Idempotency key used before',
+    meaning: 'The same key came with another message within 24 hours: use a new key for each new message.',
+  },
   validation: {
     status: 422,
     title: 'Values not accepted',

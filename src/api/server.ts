@@ -20,6 +20,7 @@ import type { Clock } from '../core/time.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { refuse } from './answer.ts';
+import { BodyProblem, readBodies } from './body.ts';
 import { addCalls, type CallDeps } from './calls.ts';
 import { createCallerCheck, type ProofSource } from './caller.ts';
 import { isFromThisMachine, isOwnHost } from './loopback.ts';
@@ -142,8 +143,15 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
       log.error({ event: 'http.unavailable', request_id: request.id, reason: error.message }, 'request not answered');
       void reply.header('retry-after', '5');
       refuse(reply, 'unavailable', 'The store does not answer just now; the log says why.');
+    } else if (error instanceof BodyProblem) {
+      // What was not read of the body need not be: the client is told and the connection ends.
+      void reply.header('connection', 'close');
+      if (error.code === 'unavailable') void reply.header('retry-after', '5');
+      refuse(reply, error.code, error.message);
     } else if (status === 413) {
-      refuse(reply, 'too-large', `A request body may have ${request.routeOptions.bodyLimit} octets.`);
+      refuse(reply, 'too-large', `A request body may have ${MAX_BODY_BYTES} octets.`);
+    } else if (status === 415) {
+      refuse(reply, 'unsupported-media-type', 'Send JSON as `content-type: application/json`.');
     } else if (status >= 400 && status < 500) {
       refuse(reply, 'bad-request', 'The request is malformed.');
     } else {
@@ -170,6 +178,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
       request.caller = caller;
       done();
     });
+    readBodies(scope, MAX_BODY_BYTES);
     addCalls(api, deps.calls);
     let document: string | null = null;
     server.get('/openapi.json', (_request, reply) => {

@@ -4,7 +4,7 @@
  * Every configured hash is compared, each in constant time, so that the time tells nothing about which one was near.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { TokenConfig } from '../config/types.ts';
+import { TOKEN_PREFIX, type TokenConfig } from '../config/types.ts';
 import type { ProofSource } from './caller.ts';
 
 const MAX_TOKEN_LENGTH = 512;
@@ -25,6 +25,16 @@ export function createTokenSource(tokens: readonly TokenConfig[]): ProofSource {
       if (timingSafeEqual(candidate.hash, hash)) found = candidate.token;
     }
     if (found === null) return { kind: 'wrong' };
-    return { kind: 'caller', caller: { name: found.name, scopes: found.scopes, credential: null } };
+    return {
+      kind: 'caller',
+      caller: {
+        name: found.name,
+        scopes: found.scopes,
+        submitsAs:
+          found.credential === null
+            ? { kind: 'own-name', name: `${TOKEN_PREFIX}${found.name}` }
+            : { kind: 'credential', username: found.credential },
+      },
+    };
   };
 }

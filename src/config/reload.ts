@@ -40,5 +40,7 @@ function contentText(config: Config): string {
 }
 
 function tokensKey(tokens: readonly TokenConfig[]): string {
-  return JSON.stringify(tokens.map(({ name, sha256, scopes }) => [name, sha256, [...scopes].sort()]));
+  return JSON.stringify(
+    tokens.map(({ name, sha256, scopes, credential }) => [name, sha256, [...scopes].sort(), credential]),
+  );
 }

@@ -69,6 +69,9 @@ export interface HttpConfig {
   readonly tokens: readonly TokenConfig[];
 }
 
+/** Before the name of a token that submits under a name of its own. */
+export const TOKEN_PREFIX = 'token:';
+
 export type TokenScope = 'read' | 'send' | 'admin';
 
 export interface TokenConfig {
@@ -76,6 +79,8 @@ export interface TokenConfig {
   /** Lower-case hex SHA-256 of the token, without the `sha256:` in front. */
   readonly sha256: string;
   readonly scopes: ReadonlySet<TokenScope>;
+  /** Username of the credential that it submits as; null: it has a name of its own, and may use any configured sender. */
+  readonly credential: string | null;
 }
 
 export interface CredentialConfig {
@@ -96,6 +101,9 @@ export interface CredentialConfig {
   /** At most so many deliveries; what is over it is throttled. null: no limit. */
   readonly rate: RateConfig | null;
 }
+
+/** What of a credential decides about mail. A token of the API without a credential submits under one of its own. */
+export type Identity = Omit<CredentialConfig, 'password' | 'networks'>;
 
 /** Services whose header names can stand for ours. */
 export const ALIAS_FAMILIES = ['postmark', 'ses', 'mailgun', 'symfony', 'postal'] as const;

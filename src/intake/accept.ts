@@ -207,16 +207,13 @@ export function createIntake(deps: IntakeDeps): Intake {
       const result = await commit(record, deliveries, signed.content, decision, idempotency, submission.paysReport);
       if (result.kind !== 'conflict') return result;
       const { id: first } = result;
-      return rejected(
-        refuse(
-          550,
-          '5.6.0',
-          `X-Leadpush-Idempotency-Key was used for another message: ${first}. Use a new key for each new message`,
-          `idempotency key of ${first} came again with other content`,
-        ),
-        decision.tag,
-        record.rule,
+      const refusal = refuse(
+        550,
+        '5.6.0',
+        `X-Leadpush-Idempotency-Key was used for another message: ${first}. Use a new key for each new message`,
+        `idempotency key of ${first} came again with other content`,
       );
+      return { ...rejected(refusal, decision.tag, record.rule), conflictsWith: first };
     },
   };
 

@@ -9,7 +9,7 @@
  * `X-SES-MESSAGE-TAGS` holds pairs: `tag` is the tag, the others are metadata; without that pair, `X-SES-Configuration-Set`
  * gives the tag, which is one of the two headers that Auth0 lets a customer set.
  */
-import type { AliasFamily, CredentialConfig } from '../config/types.ts';
+import type { AliasFamily, Identity } from '../config/types.ts';
 import { TAG_GRAMMAR } from '../core/message.ts';
 import { decodeWords } from '../mail/encoded-words.ts';
 import { fieldValue, type HeaderField } from '../mail/header.ts';
@@ -67,7 +67,7 @@ const MAX_VALUE_CHARS = 1024;
 const NOT_A_TAG = 'must be a tag: 1 to 64 letters, digits, spaces and . _ -, the first a letter or digit';
 
 /** Whether `field` is one that the relay reads for `credential`, and takes out. */
-export function isAcceptedAlias(field: HeaderField, credential: CredentialConfig | null): boolean {
+export function isAcceptedAlias(field: HeaderField, credential: Identity | null): boolean {
   return aliasOf(field.key, credential) !== null;
 }
 
@@ -75,7 +75,7 @@ export function isAcceptedAlias(field: HeaderField, credential: CredentialConfig
 export function readAliases(
   bytes: Uint8Array,
   fields: readonly HeaderField[],
-  credential: CredentialConfig | null,
+  credential: Identity | null,
 ): AliasWishes | BadAlias {
   const tags: { readonly title: string; readonly tag: string }[] = [];
   const sets: typeof tags = [];
@@ -119,7 +119,7 @@ export function readAliases(
   return { kind: 'aliases', tag: first?.tag ?? null, metadata, warnings };
 }
 
-function aliasOf(key: string, credential: CredentialConfig | null): Alias | null {
+function aliasOf(key: string, credential: Identity | null): Alias | null {
   if (credential === null || credential.headers.aliases.size === 0 || !key.startsWith('x-')) return null;
   const { aliases } = credential.headers;
   const single = ALIASES.get(key);

@@ -4,7 +4,7 @@
  * Deciding touches nothing: `accept` does it for real mail and `explain` for a dry run, with the same answer.
  * Precedence: a header beats the tag's setting, the tag's setting beats the default.
  */
-import type { Config, CredentialConfig, LinksConfig, SenderConfig, TagConfig } from '../config/types.ts';
+import type { Config, Identity, LinksConfig, SenderConfig, TagConfig } from '../config/types.ts';
 import { domainOf, type EnvelopeAddress } from '../core/address.ts';
 import { type Envelope, type MessageRecord, type Priority, type TagSource } from '../core/message.ts';
 import { type Refusal, refuse } from '../core/refusal.ts';
@@ -187,7 +187,7 @@ function senderWarnings(trusted: Exclude<TrustedFrom, Refusal>, tagConfig: TagCo
 }
 
 /** The flood guards: of the tag for each recipient, of the credential for all of its mail. */
-function chooseThrottles(tagConfig: TagConfig | undefined, credential: CredentialConfig | null): readonly Throttle[] {
+function chooseThrottles(tagConfig: TagConfig | undefined, credential: Identity | null): readonly Throttle[] {
   const throttles: Throttle[] = [];
   if (tagConfig !== undefined && tagConfig.throttle !== null) {
     throttles.push({ scope: `tag:${tagConfig.name}`, per: 'recipient', ...tagConfig.throttle.perRecipient });

@@ -5,7 +5,7 @@
  * `Auto-Submitted` when missing on recovery mail (RFC 3834, section 5). Where the tag rewrites the sender, a new `From` stands for
  * the old one, and `Reply-To` is added if that was asked for. Every other octet stays as it came.
  */
-import type { CredentialConfig } from '../config/types.ts';
+import type { Identity } from '../config/types.ts';
 import { formatMailDate } from '../mail/date.ts';
 import { assemble, fieldsNamed, type MessageLayout } from '../mail/header.ts';
 import type { WrittenFrom } from '../policy/trusted-sender.ts';
@@ -18,7 +18,7 @@ export interface OutgoingInput {
   /** Mail that restores access to an account. */
   readonly recovery: boolean;
   /** Whose aliases are taken out. */
-  readonly credential: CredentialConfig | null;
+  readonly credential: Identity | null;
   /** The From to put in the place of the app's; null: that stays. */
   readonly newFrom: WrittenFrom | null;
   /** To add as Reply-To where the message has none; null: nothing. */

@@ -4,7 +4,7 @@
  * Every one is validated and removed before signing. A bad value is a refusal that names the header, never a silent
  * default; an unknown name is removed and becomes a warning. Pure: bytes and fields in, wishes out.
  */
-import type { CredentialConfig } from '../config/types.ts';
+import type { Identity } from '../config/types.ts';
 import { parseDuration } from '../config/units.ts';
 import { MAX_TTL_MS, MIN_TTL_MS, PRIORITIES, type Priority, TAG_GRAMMAR } from '../core/message.ts';
 import { type Refusal, refuse } from '../core/refusal.ts';
@@ -114,7 +114,7 @@ export function isRelayHeader(field: HeaderField): boolean {
 export function readRelayHeaders(
   bytes: Uint8Array,
   fields: readonly HeaderField[],
-  credential: CredentialConfig | null,
+  credential: Identity | null,
 ): RelayHeaders {
   const draft: Draft = {
     tag: null,
@@ -184,7 +184,7 @@ function metadataFault(key: string, value: string): string | null {
     : null;
 }
 
-function isAllowed(credential: CredentialConfig | null, name: string): boolean {
+function isAllowed(credential: Identity | null, name: string): boolean {
   return credential === null || credential.headers.allow === 'all' || credential.headers.allow.has(name);
 }
 

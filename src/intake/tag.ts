@@ -2,7 +2,7 @@
  * Which tag a message has, and who said so. The strongest source wins: our header, an accepted alias, a tag rule
  * (`tags.*.match`, first in the config), the credential's default.
  */
-import type { Config, CredentialConfig } from '../config/types.ts';
+import type { Config, Identity } from '../config/types.ts';
 import type { EnvelopeAddress } from '../core/address.ts';
 import type { TagSource } from '../core/message.ts';
 import type { HeaderField } from '../mail/header.ts';
@@ -13,7 +13,7 @@ export interface TagInput {
   readonly bytes: Uint8Array;
   readonly fields: readonly HeaderField[];
   /** null: a trusted client without one. */
-  readonly credential: CredentialConfig | null;
+  readonly credential: Identity | null;
   /** The address in From as the app wrote it; null: malformed. */
   readonly from: EnvelopeAddress | null;
   /** Of `X-Leadpush-Tag`, and of an alias. */

@@ -5,7 +5,7 @@
  *
  * Decided: several mailboxes in Resent-From, which the RFC allows, are refused as in From.
  */
-import type { Config, CredentialConfig } from '../config/types.ts';
+import type { Config, Identity } from '../config/types.ts';
 import { type Refusal, refuse } from '../core/refusal.ts';
 import { parseFromValue } from '../mail/from.ts';
 import { fieldValue, type HeaderField } from '../mail/header.ts';
@@ -20,7 +20,7 @@ const FIELDS: ReadonlyMap<string, SenderField> = new Map([
 /** A refusal for the first such field that `credential` may not write so; null when all may stay. */
 export function checkOtherSenders(
   config: Pick<Config, 'senders' | 'unknownSenders'>,
-  credential: CredentialConfig | null,
+  credential: Identity | null,
   bytes: Uint8Array,
   fields: readonly HeaderField[],
 ): Refusal | null {

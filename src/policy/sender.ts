@@ -5,7 +5,7 @@
  * all (`senders`, `unknown_senders`). The answer depends on the sender alone, never on a recipient. Asked of the envelope sender, From,
  * Sender, Resent-From and Resent-Sender; Reply-To is where answers go, no claim of who wrote, and is left to the app.
  */
-import type { Config, CredentialConfig } from '../config/types.ts';
+import type { Config, Identity } from '../config/types.ts';
 import { addressKey, domainOf, type EnvelopeAddress, type ReversePath } from '../core/address.ts';
 import { type Refusal, refuse } from '../core/refusal.ts';
 import { createImitationFinder, findLookAlike } from './look-alike.ts';
@@ -28,7 +28,7 @@ export function matchesSenderPattern(pattern: string, address: EnvelopeAddress):
 }
 
 /** Whether `credential` may use `mailFrom` as envelope sender; the null sender is always allowed. */
-export function checkEnvelopeSender(credential: CredentialConfig | null, mailFrom: ReversePath): Refusal | null {
+export function checkEnvelopeSender(credential: Identity | null, mailFrom: ReversePath): Refusal | null {
   if (mailFrom === '' || mayUse(credential, mailFrom)) return null;
   return refuse(
     550,
@@ -48,7 +48,7 @@ export type SenderField = 'From' | 'Sender' | 'Resent-From' | 'Resent-Sender';
  */
 export function checkHeaderFrom(
   config: Pick<Config, 'senders' | 'unknownSenders'>,
-  credential: CredentialConfig | null,
+  credential: Identity | null,
   from: EnvelopeAddress,
   field: SenderField = 'From',
 ): Refusal | null {
@@ -83,7 +83,7 @@ export function checkHeaderFrom(
   );
 }
 
-function mayUse(credential: CredentialConfig | null, address: EnvelopeAddress): boolean {
+function mayUse(credential: Identity | null, address: EnvelopeAddress): boolean {
   if (credential === null || credential.from.length === 0) return true;
   return credential.from.some((pattern) => matchesSenderPattern(pattern, address));
 }

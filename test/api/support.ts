@@ -4,9 +4,13 @@ import { request as httpRequest } from 'node:http';
 import { onTestFinished } from 'vitest';
 import type { CallDeps } from '../../src/api/calls.ts';
 import { createHttpServer, type HttpServerDeps } from '../../src/api/server.ts';
-import type { TokenConfig, TokenScope } from '../../src/config/types.ts';
+import type { Config, TokenConfig, TokenScope } from '../../src/config/types.ts';
+import { createIntake } from '../../src/intake/accept.ts';
+import type { Signer } from '../../src/signing/sign.ts';
 import { openSqliteStore } from '../../src/store/sqlite/open.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
+import { address } from '../support/address.ts';
+import { testConfig } from '../support/config.ts';
 import { openBench, type Bench } from '../store/fixture.ts';
 
 export interface Answer {
@@ -47,13 +51,37 @@ export function call(port: number, path: string, options: CallOptions = {}): Pro
 }
 
 /** A token of the config for `text`. */
-export function token(name: string, text: string, scopes: readonly TokenScope[]): TokenConfig {
-  return { name, sha256: createHash('sha256').update(text).digest('hex'), scopes: new Set(scopes) };
+export function token(
+  name: string,
+  text: string,
+  scopes: readonly TokenScope[],
+  credential: string | null = null,
+): TokenConfig {
+  return { name, sha256: createHash('sha256').update(text).digest('hex'), scopes: new Set(scopes), credential };
 }
 
-/** Everything that the calls touch, over `bench`. */
-export function callDeps({ store, clock }: Pick<Bench, 'store' | 'clock'>): CallDeps {
+/** Everything that the calls touch, over `bench`; mail is accepted as `config` says, and nothing is signed or sent. */
+export function callDeps({ store, clock, ids }: Bench, config: Config): CallDeps {
+  const signer: Signer = { domains: new Set(), sign: () => Promise.reject(new Error('not asked to sign')) };
   return {
+    config: () => config,
+    intake: createIntake({
+      settings: () => ({ config, signer }),
+      store: store.intake,
+      health: store.health,
+      ids,
+      clock,
+      log: silentLog,
+      contents: { put() {}, forget() {} },
+      headStart: () => null,
+      chooseRoute: (via) => via[0] ?? '',
+      returnPath: (delivery, domain) => address(`${delivery}@${domain}`),
+      interrupt() {},
+      onAccepted() {},
+      onRejected() {},
+      onDuplicate() {},
+      onAudited() {},
+    }),
     history: store.history,
     suppressions: store.suppressions,
     routes: () => new Map(),
@@ -82,17 +110,23 @@ export interface ApiBench extends Bench {
 }
 
 /** Starts a server over an empty store; both end with the test. */
-export async function startApi(
-  overrides: Partial<Omit<HttpServerDeps, 'calls'>> & { readonly calls?: Partial<CallDeps> } = {},
-): Promise<ApiBench> {
+export async function startApi({
+  relay = testConfig(),
+  ...overrides
+}: Partial<Omit<HttpServerDeps, 'calls'>> & {
+  readonly calls?: Partial<CallDeps>;
+  readonly relay?: Config;
+} = {}): Promise<ApiBench> {
   const bench = await openBench((clock, { dropContentWhenSettled = true }) =>
     openSqliteStore({ file: ':memory:', clock, dropContentWhenSettled, exclusive: false }),
   );
   const server = createHttpServer({
     ...SERVER_DEPS,
+    // A bug's text never reaches the client: here it does reach whoever reads the test's output.
+    log: { ...silentLog, error: (fields) => console.error(fields) },
     clock: bench.clock,
     ...overrides,
-    calls: { ...callDeps(bench), ...overrides.calls },
+    calls: { ...callDeps(bench, relay), ...overrides.calls },
   });
   onTestFinished(() => server.stop());
   const { port } = await server.start();

@@ -98,7 +98,7 @@ test('every option reaches the config in its unit', () => {
 hostname: Relay.Example.com
 retention: { content: 1h, sandbox: 1d, events: 90d }
 smtp: { listeners: [{ host: "::1", port: 0, tls: none }], trusted_networks: [192.0.2.7], max_message_size: 64KB, max_recipients: 5, max_connections: 6, max_connections_per_ip: 7 }
-http: { port: 0, tokens: [{ name: ops, hash: "sha256:${'AB'.repeat(32)}", scopes: [read, send] }] }
+http: { port: 0, tokens: [{ name: ops, hash: "sha256:${'AB'.repeat(32)}", scopes: [read, send], credential: app }, { name: t, hash: "sha256:${'CD'.repeat(32)}", scopes: [send] }] }
 credentials:
   - { username: app, password: "scrypt:1024:8:1:c2FsdHNhbHQ=:MDEyMzQ1Njc4OWFiY2RlZg==", from: ["Ann@Example.com", "*@*.Example.com", "*"], networks: [10.0.0.0/8], tag: otp, headers: { allow: [tag, X-Leadpush-TTL], aliases: [ses, postal] }, rate: 200/1m }
 senders: [{ domain: Bücher.example, dkim: [{ selector: LP1, key: k.pem }], return_path: Rück.Bücher.example }]
@@ -109,7 +109,7 @@ routes:
   b: { type: sandbox }
   c: { type: mx, tls: required, port: 2525, dns: ["127.0.0.1:5353", "[::1]"], allow_private: true, source_ip: [192.0.2.7, "2001:DB8::7"], dane: true, mta_sts: false, connections: 5, connections_per_domain: 3, connections_per_host: 4, rate: 100/1h, connect_timeout: 3s, ehlo: d.example.com }
 rules:
-  - { name: r1, when: { tag: otp, recipient_domain: ["*.Example.net"], recipient: Bob@EXAMPLE.net, sender_domain: example.com, credential: app, priority: [normal, bulk] }, via: [a, b] }
+  - { name: r1, when: { tag: otp, recipient_domain: ["*.Example.net"], recipient: Bob@EXAMPLE.net, sender_domain: example.com, credential: [app, "token:t"], priority: [normal, bulk] }, via: [a, b] }
   - { name: r2, reject: "not here" }
 retry: { critical: [100ms], normal: [1s, 2s], bulk: [1m], give_up_after: 1d }
 webhooks:
@@ -131,7 +131,13 @@ log: { level: debug, format: pretty, file: log/relay.log }
       maxConnections: 6,
       maxConnectionsPerIp: 7,
     },
-    http: { port: 0, tokens: [{ name: 'ops', sha256: 'ab'.repeat(32), scopes: new Set(['read', 'send']) }] },
+    http: {
+      port: 0,
+      tokens: [
+        { name: 'ops', sha256: 'ab'.repeat(32), scopes: new Set(['read', 'send']), credential: 'app' },
+        { name: 't', sha256: 'cd'.repeat(32), scopes: new Set(['send']), credential: null },
+      ],
+    },
     unknownSenders: 'unsigned',
     senders: [
       {
@@ -231,7 +237,7 @@ log: { level: debug, format: pretty, file: log/relay.log }
         recipientDomain: ['*.example.net'],
         recipient: ['bob@example.net'],
         senderDomain: ['example.com'],
-        credential: ['app'],
+        credential: ['app', 'token:t'],
         priority: ['normal', 'bulk'],
       },
       action: { kind: 'via', routes: ['a', 'b'] },

@@ -3,6 +3,7 @@ import { type Path, quoted } from '../finding.ts';
 import { didYouMean } from '../near-match.ts';
 import { parseDomain } from '../network.ts';
 import type { Source } from '../source.ts';
+import { TOKEN_PREFIX } from '../types.ts';
 import type { Reader, Report } from './reader.ts';
 
 export function checkNames(reader: Reader, source: Source, report: Report): void {
@@ -18,7 +19,31 @@ export function checkNames(reader: Reader, source: Source, report: Report): void
     );
   }
   checkListeners(reader, report);
+  checkTokens(reader, source, report);
   checkRules(reader, source, report);
+}
+
+/** A token's mail bears a credential's name, or one that no credential may have. */
+function checkTokens(reader: Reader, source: Source, report: Report): void {
+  const usernames = usernamesOf(reader);
+  for (const token of reader.entries(['http', 'tokens'])) {
+    const path = [...token, 'credential'];
+    const username = reader.text(path);
+    if (username === null || usernames.includes(username)) continue;
+    const written = source.written(path) ?? '';
+    const otherwise = 'write the username of one of `credentials`, or leave it out';
+    report.error(path, `${quoted(written)} is not a credential`, didYouMean(written, usernames, otherwise));
+  }
+  for (const credential of reader.entries(['credentials'])) {
+    const path = [...credential, 'username'];
+    if (reader.text(path)?.startsWith(TOKEN_PREFIX) !== true) continue;
+    const shown = quoted(source.written(path) ?? '');
+    report.error(path, `${shown} reads as the name of a token of the API`, `do not begin it with \`${TOKEN_PREFIX}\``);
+  }
+}
+
+function usernamesOf(reader: Reader): readonly string[] {
+  return reader.entries(['credentials']).flatMap((path) => reader.text([...path, 'username']) ?? []);
 }
 
 type CheckDistinct = (items: readonly Path[], key: string, what: string, normal?: (text: string) => string) => void;
@@ -64,7 +89,14 @@ function checkListeners(reader: Reader, report: Report): void {
 
 function checkRules(reader: Reader, source: Source, report: Report): void {
   const routes = reader.entries(['routes']).map((path) => String(path.at(-1)));
-  const usernames = reader.entries(['credentials']).flatMap((path) => reader.text([...path, 'username']) ?? []);
+  const usernames = [
+    ...usernamesOf(reader),
+    ...reader
+      .entries(['http', 'tokens'])
+      .filter((path) => !reader.has([...path, 'credential']))
+      .flatMap((path) => reader.text([...path, 'name']) ?? [])
+      .map((name) => `${TOKEN_PREFIX}${name}`),
+  ];
   // A username may come from `${NAME}`: near matches are looked for among those that are written in the file.
   const writtenUsernames = reader
     .entries(['credentials'])

@@ -2,7 +2,7 @@
 import type { z } from 'zod';
 import type { HttpConfig, ListenerConfig, SmtpConfig, TokenConfig } from '../types.ts';
 import { integer, type Kit, list, oneOf, section } from './kit.ts';
-import { host, name, network, path, size, tokenHash } from './scalars.ts';
+import { host, name, network, path, size, text, tokenHash } from './scalars.ts';
 
 const MAX_PORT = 65_535;
 const MAX_MESSAGE_BYTES = 256 * 1024 ** 2;
@@ -126,5 +126,17 @@ function token(kit: Kit): z.ZodType<TokenConfig> {
       meaning: 'What the token may do.',
       example: '[read, send]',
     }),
-  }).transform(({ name, hash, scopes }) => ({ name, sha256: hash, scopes: new Set(scopes) }));
+    credential: kit.optional(text(128, 'the username of one of `credentials`'), {
+      type: 'text',
+      absent: 'none: it submits as `token:` and its name, with any of `senders`',
+      meaning:
+        'The credential that it submits mail as, with its `from`, `tag`, `headers` and `rate`. Its mail is told by that username, or by `token:NAME`, in the log, in events and to `rules[].when.credential`.',
+      example: 'keycloak',
+    }),
+  }).transform(({ name, hash, scopes, credential }) => ({
+    name,
+    sha256: hash,
+    scopes: new Set(scopes),
+    credential: credential ?? null,
+  }));
 }
