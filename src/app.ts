@@ -72,6 +72,8 @@ export interface Relay {
   readonly http: { readonly host: string; readonly port: number };
   /** Reads the config again: all of it applies, or none of it, and then the log says why. */
   reload(): Promise<ReloadResult>;
+  /** Opens `log.file` anew, after it was moved away. */
+  reopenLog(): void;
   /** Takes no new mail, finishes what was begun, and closes everything. */
   stop(): Promise<void>;
 }
@@ -297,6 +299,7 @@ async function start(
       reloading = result.catch(() => 'refused');
       return result;
     },
+    reopenLog,
     async stop() {
       stopping = true;
       log.info({ event: 'relay.stopping' }, 'stopping');

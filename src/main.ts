@@ -1,5 +1,5 @@
 /**
- * The program's entry: signals in, exit code out. `cli/process-io.ts` has the terminal and SIGHUP; nothing else in the relay
+ * The program's entry: signals in, exit code out. `cli/process-io.ts` has the terminal, SIGHUP and SIGUSR2; nothing else in the relay
  * touches the process.
  *
  *   SIGTERM, SIGINT   the command ends in order; another one, not of the same moment, ends it at once

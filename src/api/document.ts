@@ -14,7 +14,7 @@ export async function apiDocument(): Promise<string> {
     config: { host: '127.0.0.1', port: 0, tokens: [] },
     hostname: 'localhost',
     ready: async () => ({ ready: true, reasons: [] }),
-    metrics: { scrape: async () => ({ contentType: 'text/plain', text: '' }) },
+    metrics: { httpRequest() {}, scrape: async () => ({ contentType: 'text/plain', text: '' }) },
     calls: Object.create(null),
     log: silentLog,
     clock: systemClock,

@@ -35,7 +35,7 @@ export interface HttpServerDeps {
   /** The relay's own name; a loopback listener may be called by it too. */
   readonly hostname: string;
   readonly ready: () => Promise<Readiness>;
-  readonly metrics: Pick<Metrics, 'scrape'>;
+  readonly metrics: Pick<Metrics, 'scrape' | 'httpRequest'>;
   readonly calls: CallDeps;
   /** Further sources of proof, asked after the bearer tokens. */
   readonly proofs?: readonly ProofSource[];
@@ -72,7 +72,7 @@ const SECURITY_HEADERS = {
 
 /** Makes the server; nothing is bound before `start()`. */
 export function createHttpServer(deps: HttpServerDeps): HttpServer {
-  const { config, hostname, log, clock } = deps;
+  const { config, hostname, log, clock, metrics } = deps;
   const callers = createCallerCheck({
     sources: [createTokenSource(config.tokens), ...(deps.proofs ?? [])],
     open: config.tokens.length === 0,
@@ -118,12 +118,15 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     done();
   });
   server.addHook('onResponse', (request, reply, done) => {
+    const { method } = request;
+    const route = request.routeOptions.url ?? null;
+    metrics.httpRequest({ method, route, status: reply.statusCode, ms: reply.elapsedTime });
     log.debug(
       {
         event: 'http.request',
         request_id: request.id,
-        method: request.method,
-        path: request.routeOptions.url ?? null,
+        method,
+        path: route,
         status: reply.statusCode,
         client: request.ip,
         ...(request.caller === null ? {} : { caller: request.caller.name }),
@@ -160,7 +163,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     }
   });
 
-  addOperations(server, { ready: deps.ready, metrics: deps.metrics, clock, mayRead });
+  addOperations(server, { ready: deps.ready, metrics, clock, mayRead });
   server.register(async (scope) => {
     await collectCalls(scope);
     const api = scope.withTypeProvider<ZodTypeProvider>();

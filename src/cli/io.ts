@@ -34,8 +34,8 @@ export interface CliIo {
   readonly clock: Clock;
   /** Aborts when the user wants an end, or nobody reads standard output any more. */
   readonly signal: AbortSignal;
-  /** Calls `listener` at each SIGHUP; returns what ends that. */
-  readonly onHangup: (listener: () => void) => () => void;
+  /** Calls `listener` at each such signal; returns what ends that. */
+  readonly onSignal: (signal: 'SIGHUP' | 'SIGUSR2', listener: () => void) => () => void;
   /** What the command ends with unless it throws; commands set `code`. */
   readonly exit: { code: ExitCode };
 }

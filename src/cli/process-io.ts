@@ -29,10 +29,10 @@ export function createProcessIo(deps: ProcessIoDeps): CliIo {
     env: deps.env,
     clock: deps.clock,
     signal: AbortSignal.any([deps.signal, readerGone.signal]),
-    onHangup(listener) {
+    onSignal(signal, listener) {
       let listening = true;
-      // Stays on when the command stops listening: a relay that drains must not be ended by a late SIGHUP.
-      process.on('SIGHUP', () => {
+      // Stays on when the command stops listening: a relay that drains must not be ended by a late one.
+      process.on(signal, () => {
         if (listening) listener();
       });
       return () => {

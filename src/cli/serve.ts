@@ -1,5 +1,6 @@
 /**
- * `serve`: runs the relay until it is told to end. SIGTERM and SIGINT drain it, SIGHUP reloads the config.
+ * `serve`: runs the relay until it is told to end. SIGTERM and SIGINT drain it, SIGHUP reloads the config,
+ * SIGUSR2 opens the log file anew.
  *
  * Standard output is the relay's log, one JSON line per fact. On a terminal a short text on standard error says where to
  * point an app and how to send a first mail.
@@ -17,17 +18,22 @@ import { configFile, placeOptions } from './settings.ts';
 export function serveCommand(program: Command, io: CliIo): void {
   program
     .command('serve')
-    .description('run the relay; SIGHUP reloads the config, SIGTERM ends it without losing mail')
+    .description(
+      'run the relay; SIGHUP reloads the config, SIGUSR2 opens log.file anew, SIGTERM ends it without losing mail',
+    )
     .action(async (_options: unknown, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
       const file = configFile(io, options);
       // Loaded here, so that the other commands need not wait for the server's libraries.
       const { startRelay } = await import('../app.ts');
       const relay = await startRelay({ configFile: file, env: io.env, clock: createSteadyClock(io.clock) });
-      const stopListening = io.onHangup(() => void relay.reload());
+      const stopListening = [
+        io.onSignal('SIGHUP', () => void relay.reload()),
+        io.onSignal('SIGUSR2', () => relay.reopenLog()),
+      ];
       await io.stderr.write(banner(relay, options));
       await untilAborted(io.signal);
-      stopListening();
+      for (const stop of stopListening) stop();
       await relay.stop();
     });
 }

@@ -302,7 +302,7 @@ export interface WebhookConfig {
 
 export interface LogConfig {
   readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
-  readonly format: 'json' | 'pretty';
+  readonly format: 'json' | 'logfmt' | 'pretty';
   /** Absolute path, or null for standard output alone. */
   readonly file: string | null;
 }

@@ -82,7 +82,7 @@ export function createSmarthostTransport(deps: SmarthostDeps): Transport {
       const judged = await sendOver(warm, request, sending, signal);
       if (!provesStale(judged)) return outcome(judged, warm, { transaction: sinceMs(startMs) });
       log.debug(
-        { route: route.name, next_hop: nextHop },
+        { event: 'delivery.reconnect', route: route.name, next_hop: nextHop },
         'a kept connection was dead: the message goes over a new one',
       );
     }

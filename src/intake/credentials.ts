@@ -109,7 +109,10 @@ export function createCredentialCheck(deps: CredentialCheckDeps): CredentialChec
     failing.fail(group);
     const onUser = onPair.failures <= FREE_PER_USER_AND_ADDRESS ? users.fail(username) : { waitMs: 0 };
     const waitMs = Math.max(onPair.waitMs, onAddress.waitMs, onUser.waitMs);
-    log.warn({ client: address, username: cleanForLog(username), reason, wait_ms: waitMs }, 'a login was refused');
+    log.warn(
+      { event: 'smtp.login-refused', client: address, username: cleanForLog(username), reason, wait_ms: waitMs },
+      'a login was refused',
+    );
     return 'denied';
   };
 

@@ -144,7 +144,7 @@ export class SmtpDoor extends SMTPServer {
   #turnAway(socket: Socket, address: string, reason: EntryRefusal): void {
     const { brief, metrics, name, tls } = this.#context;
     metrics.refused(reason);
-    brief.warn({ listener: name, client: address, reason }, 'an SMTP connection was refused');
+    brief.warn({ event: 'smtp.refused', listener: name, client: address, reason }, 'an SMTP connection was refused');
     // In front of a TLS handshake nothing can be said.
     if (tls === 'implicit') socket.destroy();
     else {
@@ -160,13 +160,14 @@ export class SmtpDoor extends SMTPServer {
     const text = cleanForLog(error.message, MAX_ERROR_CHARACTERS);
     if (!isTlsFault(error)) {
       // Before the port is bound it is no connection that failed, and whoever starts the listener is told.
-      if (this.server.listening) brief.warn({ listener: name, client, error: text }, 'an SMTP connection failed');
+      if (this.server.listening)
+        brief.warn({ event: 'smtp.broken', listener: name, client, error: text }, 'an SMTP connection failed');
       return;
     }
     metrics.refused('tls-handshake');
     const plain = tls === 'implicit' && /wrong version number|http request/i.test(error.message);
     const hint = plain ? { hint: 'the client speaks plain SMTP to a listener with tls: implicit' } : {};
-    brief.warn({ listener: name, client, error: text, ...hint }, 'a TLS handshake failed');
+    brief.warn({ event: 'smtp.tls-failed', listener: name, client, error: text, ...hint }, 'a TLS handshake failed');
   }
 }
 

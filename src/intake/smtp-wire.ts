@@ -265,7 +265,10 @@ export abstract class SmtpWire extends SMTPConnection {
   protected logRefused(reason: SmtpRefusedReason, text: string): void {
     const { brief, metrics, name } = this.context;
     metrics.refused(reason);
-    brief.warn({ listener: name, client: this.address, credential: this.username(), reason }, text);
+    brief.warn(
+      { event: 'smtp.refused', listener: name, client: this.address, credential: this.username(), reason },
+      text,
+    );
   }
 
   // ------------------------------------------------------------ time
@@ -325,7 +328,10 @@ export abstract class SmtpWire extends SMTPConnection {
   /** A bug, or an environment fault that nobody turned into a refusal: the client may try again. */
   protected fail(error: unknown, code: number = 451, text: string = '4.3.0 Internal error, try again later'): void {
     const { log, name } = this.context;
-    log.error({ listener: name, client: this.address, error: errorText(error) }, 'an SMTP command failed');
+    log.error(
+      { event: 'smtp.failed', listener: name, client: this.address, error: errorText(error) },
+      'an SMTP command failed',
+    );
     this.send(code, text);
   }
 }

@@ -6,8 +6,11 @@
 
 import type { LogFieldName } from './fields.ts';
 
-/** Fields of a log line. Their names are a closed list, kept in `fields.ts`; a field that is undefined is left out. */
-export type LogFields = Readonly<Partial<Record<LogFieldName, unknown>>>;
+/**
+ * Fields of a log line. Their names are a closed list, kept in `fields.ts`; a field that is undefined is left out. Every line says
+ * what it is about in `event`, so that a search never depends on the words of `msg`.
+ */
+export type LogFields = Readonly<Partial<Record<LogFieldName, unknown>>> & { readonly event: string };
 
 export interface Log {
   debug(fields: LogFields, text: string): void;

@@ -1,8 +1,8 @@
 /**
- * The log of a running relay: JSON lines on standard output and in `log.file`.
+ * The log of a running relay: lines on standard output and in `log.file`.
  *
- * `time` is RFC 3339 in UTC, `level` a word, `msg` the text; the other fields are those of `fields.ts`. With
- * `format: pretty` standard output is for eyes; the file stays JSON, so scripts never depend on the setting.
+ * `time` is RFC 3339 in UTC, `level` a word, `msg` the text; the other fields are those of `fields.ts`. `format`
+ * is that of standard output: `json`, `logfmt`, or `pretty` for eyes; the file is always JSON, so scripts never depend on it.
  * No line can hold a control character: see `json-line.ts`; pretty lines are made from cleaned values.
  */
 import { pino } from 'pino';
@@ -11,12 +11,13 @@ import { errorText } from '../core/errors.ts';
 import { type Clock, isoTime, systemClock } from '../core/time.ts';
 import { createDestination, type Destination, openLogFile } from './destination.ts';
 import { escapeJsonControls } from './json-line.ts';
+import { logfmtOf } from './logfmt.ts';
 import type { Log } from './log.ts';
 
 /** The `log` section of the config. */
 export interface LogSettings {
   readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
-  readonly format: 'json' | 'pretty';
+  readonly format: 'json' | 'logfmt' | 'pretty';
   /** Absolute path, or null for standard output alone. */
   readonly file: string | null;
 }
@@ -40,15 +41,24 @@ export function createPinoLog(config: LogSettings, deps: PinoLogDeps = { clock: 
   const { clock } = deps;
   const openFile = (path: string): Destination =>
     createDestination(openLogFile(path), clock, {
-      onTrouble: (error) => logger.error({ file: path, error }, 'the log file cannot be written; lines wait in memory'),
-      onDropped: (dropped) => logger.warn({ file: path, dropped }, 'log lines were dropped: the log file was too slow'),
+      onTrouble: (error) =>
+        log.error({ event: 'log.trouble', file: path, error }, 'the log file cannot be written; lines wait in memory'),
+      onDropped: (dropped) =>
+        log.warn({ event: 'log.dropped', file: path, dropped }, 'log lines were dropped: the log file was too slow'),
     });
   let file: Destination | null = config.file === null ? null : openFile(config.file);
   const stdout = createDestination(deps.stdout, clock, {
-    onTrouble: (error) => logger.error({ error }, 'standard output cannot be written'),
-    onDropped: (dropped) => logger.warn({ dropped }, 'log lines were dropped: standard output is not read fast enough'),
+    onTrouble: (error) => log.error({ event: 'log.trouble', error }, 'standard output cannot be written'),
+    onDropped: (dropped) =>
+      log.warn({ event: 'log.dropped', dropped }, 'log lines were dropped: standard output is not read fast enough'),
   });
-  const render = config.format === 'pretty' ? prettyRenderer() : (line: string): string => line;
+  /** Files that were moved away and still take what waits for them. */
+  const closing = new Set<Promise<void>>();
+  const letGo = (old: Destination): void => {
+    const closed = old.close().finally(() => closing.delete(closed));
+    closing.add(closed);
+  };
+  const render = rendererOf(config.format);
 
   const logger = pino(
     {
@@ -66,15 +76,17 @@ export function createPinoLog(config: LogSettings, deps: PinoLogDeps = { clock: 
     },
   );
 
+  const log: Log = {
+    debug: (fields, text) => logger.debug(fields, text),
+    info: (fields, text) => logger.info(fields, text),
+    warn: (fields, text) => logger.warn(fields, text),
+    error: (fields, text) => logger.error(fields, text),
+  };
+
   return {
-    log: {
-      debug: (fields, text) => logger.debug(fields, text),
-      info: (fields, text) => logger.info(fields, text),
-      warn: (fields, text) => logger.warn(fields, text),
-      error: (fields, text) => logger.error(fields, text),
-    },
+    log,
     async stop() {
-      await Promise.all([stdout.close(), file?.close()]);
+      await Promise.all([stdout.close(), file?.close(), ...closing]);
     },
     reopen() {
       if (config.file === null) return;
@@ -82,12 +94,27 @@ export function createPinoLog(config: LogSettings, deps: PinoLogDeps = { clock: 
       try {
         file = openFile(config.file);
       } catch (error) {
-        logger.error({ file: config.file, error: errorText(error) }, 'the log file cannot be opened anew');
+        log.error(
+          { event: 'log.trouble', file: config.file, error: errorText(error) },
+          'the log file cannot be opened anew',
+        );
         return;
       }
-      void old?.close();
+      log.info({ event: 'log.reopened', file: config.file }, 'the log file was opened anew');
+      if (old !== null) letGo(old);
     },
   };
+}
+
+function rendererOf(format: LogSettings['format']): (line: string) => string {
+  switch (format) {
+    case 'json':
+      return (line) => line;
+    case 'logfmt':
+      return (line) => `${logfmtOf(JSON.parse(line))}\n`;
+    case 'pretty':
+      return prettyRenderer();
+  }
 }
 
 /** Turns a JSON line into one for a terminal. pino-pretty prints the text as it is, so values are cleaned before. */

@@ -184,7 +184,7 @@ describe('everything else', () => {
   test('a bug answers 500 without its text', async () => {
     const logged: unknown[] = [];
     const port = await start({
-      metrics: { scrape: () => Promise.reject(new Error('secret path /srv/x')) },
+      metrics: { httpRequest() {}, scrape: () => Promise.reject(new Error('secret path /srv/x')) },
       log: { ...silentLog, error: (fields) => void logged.push(fields) },
     });
     const answer = await call(port, '/metrics');

@@ -98,6 +98,7 @@ export const SERVER_DEPS: Omit<HttpServerDeps, 'calls' | 'clock'> = {
   hostname: 'relay.example.com',
   ready: async () => ({ ready: true, reasons: [] }),
   metrics: {
+    httpRequest() {},
     scrape: async () => ({ contentType: 'text/plain; version=0.0.4; charset=utf-8', text: 'leadpush_x 1\n' }),
   },
   log: silentLog,

@@ -67,7 +67,7 @@ export function createTestIo(options: TestIoOptions = {}): TestIo {
     env: options.env ?? {},
     clock: createManualClock(options.now ?? NOW),
     signal: end.signal,
-    onHangup: () => () => {},
+    onSignal: () => () => {},
     exit: { code: 0 },
     out: () => Buffer.concat(out).toString(),
     outBytes: () => Buffer.concat(out),

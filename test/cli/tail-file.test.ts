@@ -55,7 +55,7 @@ const tail = (...args: readonly string[]) => run(['tail', ...args]);
 
 /** The line that the relay logs of an event. */
 function logged(event: RelayEvent): string {
-  let kept: LogFields = {};
+  let kept: LogFields = { event: '' };
   const keep = (fields: LogFields): void => void (kept = fields);
   logEvent({ debug: keep, info: keep, warn: keep, error: keep }, event);
   return line(kept, Date.parse(event.timestamp)).trimEnd();

@@ -9,11 +9,17 @@ import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { stringify } from 'yaml';
+import { LOG_FIELDS } from '../../src/telemetry/fields.ts';
 
 const MAIN = path.join(import.meta.dirname, '../../src/main.ts');
 const START_TIMEOUT_MS = 20_000;
 
 export type LogLine = Readonly<Record<string, unknown>>;
+
+/** What a line may hold: the published fields, and what every line has. */
+const PUBLISHED: ReadonlySet<string> = new Set(['level', 'time', 'msg', ...Object.keys(LOG_FIELDS)]);
+/** `room.what-happened`. */
+const EVENT_NAME = /^[a-z]+\.[a-z-]+$/;
 
 export interface RelayHome {
   readonly dir: string;
@@ -42,7 +48,7 @@ export interface RelayProcess {
   /** Resolves with the first line, past or future, that `matches`. */
   line(matches: (line: LogLine) => boolean, timeoutMs?: number): Promise<LogLine>;
   signal(signal: NodeJS.Signals): void;
-  /** SIGTERM, and the exit code. */
+  /** SIGTERM, and the exit code; rejects when the relay logged a field that is not published, or a line without an event. */
   stop(): Promise<number>;
   /** SIGKILL, and wait for the end. */
   kill9(): Promise<void>;
@@ -91,6 +97,10 @@ async function startRelay(configFile: string, env: NodeJS.ProcessEnv, wrap: read
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const log: LogLine[] = [];
+  let stranger: string | null = null;
+  const refuseStrangers = (): void => {
+    if (stranger !== null) throw new Error(`not published in src/telemetry/README.md: ${stranger}`);
+  };
   const watchers = new Set<(line: LogLine) => void>();
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -100,6 +110,8 @@ async function startRelay(configFile: string, env: NodeJS.ProcessEnv, wrap: read
     const line = parseLine(text);
     if (line === null) return;
     log.push(line);
+    const strange = strangenessOf(line);
+    if (strange !== null) stranger ??= `${strange} in the log line ${text}`;
     for (const watcher of watchers) watcher(line);
   });
   const exited = waitForExit(child);
@@ -151,11 +163,14 @@ async function startRelay(configFile: string, env: NodeJS.ProcessEnv, wrap: read
     signal: (signal) => void process.kill(pid, signal),
     async stop() {
       if (child.exitCode === null && child.signalCode === null) process.kill(pid, 'SIGTERM');
-      return (await exited) ?? -1;
+      const code = (await exited) ?? -1;
+      refuseStrangers();
+      return code;
     },
     async kill9() {
       if (child.exitCode === null && child.signalCode === null) process.kill(pid, 'SIGKILL');
       await exited;
+      refuseStrangers();
     },
     exited,
   };
@@ -164,6 +179,14 @@ async function startRelay(configFile: string, env: NodeJS.ProcessEnv, wrap: read
 async function waitForExit(child: ChildProcess): Promise<number | null> {
   await once(child, 'close');
   return child.exitCode;
+}
+
+/** What of a log line is not as published, or null. */
+function strangenessOf(line: LogLine): string | null {
+  const field = Object.keys(line).find((name) => !PUBLISHED.has(name));
+  if (field !== undefined) return `the field ${field}`;
+  const event = line['event'];
+  return typeof event === 'string' && EVENT_NAME.test(event) ? null : 'no event';
 }
 
 function parseLine(text: string): LogLine | null {

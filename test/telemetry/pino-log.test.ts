@@ -31,16 +31,51 @@ const HOSTILE = 'a\u001b[31mred\r\nforged: line\u0000\u007f\u009b2J\u2028x\u202e
 describe('the log', () => {
   test('a line on standard output and in the file is one JSON object with time, level and msg', async () => {
     const { log, stop } = open();
-    log.warn({ route: 'ses', code: 451 }, 'the route is down');
+    log.warn({ event: 'test.line', route: 'ses', code: 451 }, 'the route is down');
     await stop();
     expect(JSON.parse(shown())).toEqual({
       level: 'warn',
       time: '2026-01-05T10:00:00.123Z',
+      event: 'test.line',
       route: 'ses',
       code: 451,
       msg: 'the route is down',
     });
     expect(readFileSync(file(), 'utf8')).toBe(shown());
+  });
+
+  test('with format logfmt standard output has pairs, one line a fact, and the file stays JSON', async () => {
+    const { log, stop } = open({ format: 'logfmt' });
+    log.warn({ event: 'test.line', response: HOSTILE, timings_ms: { connect: 3 } }, 'two words');
+    await stop();
+    expect(shown()).toMatch(
+      /^level=warn time=2026-01-05T10:00:00\.123Z event=test\.line response="a.*" timings_ms\.connect=3 msg="two words"\n$/,
+    );
+    expect(shown().trimEnd()).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u202e]/);
+    expect(JSON.parse(readFileSync(file(), 'utf8'))).toMatchObject({ event: 'test.line', response: HOSTILE });
+  });
+
+  test('lines on their way to a file that is moved away are written there, and the next ones to the new file', async () => {
+    const { log, reopen, stop } = open();
+    const burst = (from: number): void => {
+      for (let count = from; count < from + 2000; count++) log.info({ event: 'test.line', count }, 'x'.repeat(200));
+    };
+    burst(0);
+    renameSync(file(), `${file()}.1`);
+    burst(2000);
+    reopen();
+    burst(4000);
+    await stop();
+    const counts = (text: string): readonly unknown[] =>
+      text
+        .trimEnd()
+        .split('\n')
+        .map((each): unknown => JSON.parse(each))
+        .flatMap((each) => (typeof each === 'object' && each !== null && 'count' in each ? [each.count] : []));
+    const numbers = (from: number, to: number): readonly number[] =>
+      Array.from({ length: to - from }, (_, index) => from + index);
+    expect(counts(readFileSync(`${file()}.1`, 'utf8'))).toEqual(numbers(0, 4000));
+    expect(counts(readFileSync(file(), 'utf8'))).toEqual(numbers(4000, 6000));
   });
 
   test('the file is made with its folder and is not readable by others', async () => {
@@ -51,14 +86,14 @@ describe('the log', () => {
 
   test('a line is in the file while the log is still open', async () => {
     const { log, stop } = open();
-    log.info({}, 'first');
+    log.info({ event: 'test.line' }, 'first');
     await vi.waitFor(() => expect(readFileSync(file(), 'utf8')).toContain('first'), { interval: 1 });
     await stop();
   });
 
   test('stopping writes out a burst completely and in order', async () => {
     const { log, stop } = open();
-    for (let i = 0; i < 5_000; i++) log.info({ count: i }, 'burst');
+    for (let i = 0; i < 5_000; i++) log.info({ event: 'test.line', count: i }, 'burst');
     await stop();
     const counts = readFileSync(file(), 'utf8')
       .trimEnd()
@@ -69,8 +104,8 @@ describe('the log', () => {
 
   test('lines below the level are left out', async () => {
     const { log, stop } = open({ level: 'warn' });
-    log.info({}, 'not this');
-    log.error({}, 'this');
+    log.info({ event: 'test.line' }, 'not this');
+    log.error({ event: 'test.line' }, 'this');
     await stop();
     expect(shown()).toContain('this');
     expect(shown()).not.toContain('not this');
@@ -78,7 +113,7 @@ describe('the log', () => {
 
   test('hostile values stay one line and hold no control character', async () => {
     const { log, stop } = open();
-    log.info({ response: HOSTILE, warnings: [HOSTILE], timings_ms: { [HOSTILE]: 1 } }, HOSTILE);
+    log.info({ event: 'test.line', response: HOSTILE, warnings: [HOSTILE], timings_ms: { [HOSTILE]: 1 } }, HOSTILE);
     await stop();
     expect(shown()).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u202e]/);
     expect(shown().split('\n')).toHaveLength(2);
@@ -87,7 +122,7 @@ describe('the log', () => {
 
   test('a pretty line holds no control character of a value, and the file stays JSON', async () => {
     const { log, stop } = open({ format: 'pretty' });
-    log.info({ response: HOSTILE, recipient: HOSTILE }, HOSTILE);
+    log.info({ event: 'test.line', response: HOSTILE, recipient: HOSTILE }, HOSTILE);
     await stop();
     const plain = shown().replaceAll(/\u001b\[\d+m(?!red)/g, '');
     expect(plain.trimEnd()).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u202e]/);
@@ -97,10 +132,10 @@ describe('the log', () => {
 
   test('reopen goes on in a new file after the old one was moved away', async () => {
     const { log, reopen, stop } = open();
-    log.info({}, 'old');
+    log.info({ event: 'test.line' }, 'old');
     renameSync(file(), `${file()}.1`);
     reopen();
-    log.info({}, 'new');
+    log.info({ event: 'test.line' }, 'new');
     await stop();
     await vi.waitFor(() => expect(readFileSync(`${file()}.1`, 'utf8')).toContain('old'), { interval: 1 });
     expect(readFileSync(file(), 'utf8')).toContain('new');
@@ -117,7 +152,7 @@ describe('the log', () => {
   test('logging after stop does nothing', async () => {
     const { log, stop } = open();
     await stop();
-    log.info({}, 'late');
+    log.info({ event: 'test.line' }, 'late');
     expect(shown()).toBe('');
   });
 
@@ -125,7 +160,7 @@ describe('the log', () => {
     const script = `
       import { createPinoLog } from ${JSON.stringify(join(import.meta.dirname, '../../src/telemetry/pino-log.ts'))};
       const { log } = createPinoLog({ level: 'info', format: 'json', file: ${JSON.stringify(file())} });
-      for (let i = 0; i < 500; i++) log.info({ count: i }, 'x');
+      for (let i = 0; i < 500; i++) log.info({ event: 'test.line', count: i }, 'x');
       process.exit(3);`;
     const run = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
     expect(run.status).toBe(3);
@@ -138,7 +173,7 @@ describe('the log', () => {
       import { createPinoLog } from ${JSON.stringify(join(import.meta.dirname, '../../src/telemetry/pino-log.ts'))};
       const { log, stop } = createPinoLog({ level: 'info', format: 'json', file: ${JSON.stringify(file())} });
       let n = 0;
-      const tick = () => { log.info({ count: n }, 'x'); if (++n < 200) setImmediate(tick); else void stop(); };
+      const tick = () => { log.info({ event: 'test.line', count: n }, 'x'); if (++n < 200) setImmediate(tick); else void stop(); };
       tick();`;
     const run = spawnSync('sh', ['-c', `"$0" --input-type=module -e "$1" | head -n 1`, process.execPath, script], {
       encoding: 'utf8',

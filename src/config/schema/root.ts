@@ -248,15 +248,16 @@ function logSection(kit: Kit): z.ZodType<LogConfig> {
       meaning: 'The least level that is logged. No level shows content, subjects or links.',
       example: 'warn',
     }),
-    format: kit.defaulted(oneOf(['json', 'pretty']), 'json', {
-      type: '`json`, `pretty`',
-      meaning: '`json`: one object a line, for tools. `pretty`: for eyes.',
+    format: kit.defaulted(oneOf(['json', 'logfmt', 'pretty']), 'json', {
+      type: '`json`, `logfmt`, `pretty`',
+      meaning:
+        'Of standard output. `json`: one object a line, `logfmt`: `key=value`, both for tools. `pretty`: for eyes.',
       example: 'pretty',
     }),
     file: kit.optional(path(kit.files), {
       type: 'path',
       absent: 'none: standard output alone',
-      meaning: 'A file that gets the same lines, always as JSON.',
+      meaning: 'A file that gets the same lines, always as JSON. SIGUSR2 opens it anew after it was moved away.',
       example: './data/relay.log',
     }),
   }).transform((value) => ({ ...value, file: value.file ?? null }));

@@ -104,7 +104,7 @@ export async function visitHost(
     if (warm !== null) {
       const result = await send(warm, true);
       if (result === 'dead') {
-        const kept = { route, next_hop: warm.facts.nextHop };
+        const kept = { event: 'delivery.reconnect', route, next_hop: warm.facts.nextHop };
         log.debug(kept, 'a kept connection was dead: the message goes over a new one');
       } else if (result !== 'next-address') {
         unreachable = false;
