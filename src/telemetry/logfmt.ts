@@ -20,7 +20,7 @@ function pairsOf(key: string, value: unknown): readonly string[] {
   if (Array.isArray(value)) return [`${key}=${quoted(value.map(String).join(','))}`];
   if (typeof value === 'object')
     return Object.entries(value).flatMap(([inner, each]) => pairsOf(`${key}.${inner}`, each));
-  return [`${key}=${quoted(String(value))}`];
+  return [`${key}=${quoted(typeof value === 'string' ? value : JSON.stringify(value))}`];
 }
 
 function quoted(text: string): string {
