@@ -1,44 +1,39 @@
 /**
- * What an HTML part refers to: every attribute and style that makes a reader open or load an address, and the text that people
- * see on it. Read with htmlparser2's tokenizer alone: its parser keeps a stack that hostile nesting makes slow, and nothing here
- * needs to know what is inside what.
+ * What an HTML part refers to: every attribute and style that makes a reader open or load an address (`html-attributes.ts`), and
+ * the text that people see on it (`shown-text.ts`). Read with htmlparser2's tokenizer alone: its parser keeps a stack that
+ * hostile nesting makes slow.
  *
- * Outlook reads the HTML in conditional comments (`<!--[if mso]> ... <![endif]-->`) and browsers what we take for CDATA, so both
- * are read as HTML too, a few levels deep.
+ * Readers do not agree on what is markup, so whatever some of them read is read: the HTML in conditional comments
+ * (`<!--[if mso]> ... <![endif]-->`, Outlook), what looks like CDATA (browsers), and markup in `<style>`, `<title>` and other elements
+ * whose content is text, except in SVG or in readers that take the element away. What could be read in two ways, so that one
+ * sees a link or its text and the other does not, makes `whole` false: end tags with quotes in them, which this tokenizer
+ * and browsers end at different places; CDATA; a comment that is never closed, or holds the end of an element like those.
  *
- * It collects addresses as they stand; `links.ts` resolves them. Bounded by `maxAddresses` and by attributes in a tag; over it,
- * `whole` is false.
+ * Links may stand in one another, by way of tables: an `</a>` closes none that was opened outside of the cell that it stands in
+ * (HTML, section 13.2.4.2). A text belongs to the innermost link that is open.
  *
- * Known limits: addresses that a script or SVG animation would put together (scripts are a mark of their own), `cite` and
- * `longdesc`, and elements that a reader adds or removes by its own rules.
+ * It collects addresses as they stand; `links.ts` resolves them. Bounded: `maxAddresses`, attributes in a tag, open elements,
+ * and what is nested in comments or text; over it, `whole` is false.
+ *
+ * Known limits: those of the two files above, and elements that a reader adds or removes by its own rules.
  */
 import { Tokenizer } from 'htmlparser2';
-import { findCssAddresses } from './css-links.ts';
-
-export type HtmlLinkKind =
-  | 'a'
-  | 'area'
-  | 'image'
-  | 'background'
-  | 'css'
-  | 'stylesheet'
-  | 'form'
-  | 'frame'
-  | 'script'
-  | 'media'
-  | 'refresh'
-  | 'base'
-  | 'ping'
-  | 'other';
-
-/** What is not a link and yet breaks the rules of mail; `refresh` also without an address. */
-export type HtmlMark = 'form' | 'frame' | 'script' | 'handler' | 'refresh';
+import {
+  type Attributes,
+  type AttributeSink,
+  followedAddress,
+  type HtmlLinkKind,
+  type HtmlMark,
+  readAttributes,
+  readCss,
+} from './html-attributes.ts';
+import { createShownText, displayOf, isBlock, type ShownText } from './shown-text.ts';
 
 export interface HtmlAddress {
   readonly kind: HtmlLinkKind;
   readonly raw: string;
-  /** What people see on it; empty for all but `a`. */
-  readonly text: string;
+  /** What people may see on it, in each way that readers show it; none for all but `a`. */
+  readonly shown: readonly string[];
   /** An image of one pixel, or hidden. */
   readonly pixel: boolean;
 }
@@ -52,59 +47,143 @@ export interface HtmlContent {
 }
 
 const MAX_ATTRIBUTES = 100;
-const MAX_NESTING = 4;
-/** Characters seen on one link; what is beyond counts as text outside of it. */
-const MAX_LINK_TEXT = 1000;
-const MAX_STYLE_CHARACTERS = 4000;
-const MAX_SRCSET = 100;
+const MAX_NESTING = 3;
+/** Links and cells that are open at one place. */
+const MAX_OPEN = 100;
+/**
+ * Tags, attributes, comments and entities that are looked at. A page that Gmail does not cut (102 KB) has some 10,000. The audit of
+ * 256 KB of the worst markup (30 kinds tried: links, cells, comments, entities, styles, what is nested in text) takes 14 ms of
+ * the event loop with it; with no such limit and 512 KB it took 630. A usual reset of 3 KB takes 0.3 ms.
+ */
+const MAX_TOKENS = 15_000;
 
-const INLINE: ReadonlySet<string> = new Set(
-  'a b strong i em u s span font wbr small big sub sup code tt bdi bdo ins del mark abbr label'.split(' '),
+/** Elements whose content is text: for a browser in HTML, not in SVG, and not for every mail reader. */
+const RAW: ReadonlySet<string> = new Set('style script title textarea xmp iframe noembed noframes'.split(' '));
+/** An `</a>` in them does not close a link outside of them. */
+const SCOPES: ReadonlySet<string> = new Set('table td th caption applet object marquee template'.split(' '));
+/** Elements that end without an end tag. */
+const IMPLIED_END: ReadonlySet<string> = new Set(
+  'p li dt dd tr td th thead tbody tfoot colgroup caption option optgroup rt rp body html head'.split(' '),
 );
-/** Elements that run, load another document, or turn off markup in some readers and not in others. */
-const FRAMES: ReadonlySet<string> = new Set(
-  'iframe frame object embed applet portal plaintext xmp noembed noframes'.split(' '),
-);
-const PIXEL_SIZE = /^\s*\+?[01](?:\.\d+)?\s*(?:px)?\s*$/i;
-const PIXEL_STYLE = /(?:^|[;\s])(?:max-)?(?:width|height)\s*:\s*[01](?:\.\d+)?(?:px)?\s*(?:$|[;!])/i;
-const HIDDEN_STYLE = /(?:display\s*:\s*none|visibility\s*:\s*hidden|opacity\s*:\s*0(?:\.0+)?\s*(?:$|[;!]))/i;
-const REFRESH_ADDRESS = /url[\t\n\r\f ]*=[\t\n\r\f ]*["']?/i;
-
-type Attributes = ReadonlyMap<string, string>;
+const FOREIGN: ReadonlySet<string> = new Set(['svg', 'math']);
+const LESS_THAN = 0x3c;
+const AMPERSAND = 0x26;
+const MARKUP = /<[a-z!/?]/i;
+const RAW_END = /<\/(?:noscript|style|script|title|textarea|xmp|iframe|noembed|noframes|svg|math|template|select)\b/i;
 
 /** Reads `html`; at most `maxAddresses` addresses are collected. */
 export function readHtml(html: string, maxAddresses: number): HtmlContent {
   const reader = new HtmlReader(maxAddresses);
-  reader.read(html, 0);
+  const end = endOfMarkup(html);
+  reader.read(html.slice(0, end), 0, false);
+  if (end < html.length) return { ...reader.result(), whole: false };
   return reader.result();
+}
+
+/** An open link, or an element that keeps links outside of it open. */
+interface Open {
+  readonly tag: string;
+  /** Of the innermost link with an address: this one, or one around it. */
+  readonly shown: ShownText | null;
+  /** A link without an address is none to follow, and yet is what the next `</a>` closes. */
+  readonly isLink: boolean;
+  /** What hid and turned the text around it. */
+  readonly around: Styling;
+}
+
+/** An element that hides or turns around what is in it, and how many of its name are open. */
+interface Styled {
+  readonly tag: string;
+  readonly depth: number;
+}
+
+interface Styling {
+  readonly hidden: Styled | null;
+  readonly turned: Styled | null;
+}
+
+const PLAIN: Styling = { hidden: null, turned: null };
+
+interface Found extends Omit<HtmlAddress, 'shown'> {
+  readonly shown: ShownText | null;
 }
 
 class HtmlReader {
   readonly #maxAddresses: number;
-  readonly #addresses: HtmlAddress[] = [];
+  readonly #addresses: Found[] = [];
   readonly #marks = new Map<HtmlMark, number>();
   readonly #text: string[] = [];
+  readonly #sink: AttributeSink;
   #whole = true;
-  /** The open link and what was seen on it. */
-  #link: { readonly raw: string; text: string } | null = null;
-  /** The element whose text is no text for people. */
-  #special: 'style' | 'script' | null = null;
-  #css = '';
+  #open: Open[] = [];
+  /** In SVG or MathML, once: what is text in HTML may be markup from there on. */
+  #foreign = false;
+  /** Since the innermost link began. */
+  #styling: Styling = PLAIN;
+  #tokens = 0;
+  /** In a part that only some readers show. */
+  #aside = false;
 
   constructor(maxAddresses: number) {
     this.#maxAddresses = maxAddresses;
+    this.#sink = {
+      room: () => this.#maxAddresses - this.#addresses.length,
+      add: (kind, raw, pixel = false) => this.#add({ kind, raw, pixel, shown: null }),
+      mark: (mark) => void this.#marks.set(mark, (this.#marks.get(mark) ?? 0) + 1),
+      doubtful: () => {
+        this.#whole = false;
+      },
+    };
   }
 
-  read(html: string, nesting: number): void {
+  read(html: string, nesting: number, aside: boolean): void {
     let tag = '';
     let name = '';
     let value = '';
     let attributes = new Map<string, string>();
+    /** Where the content of an element like `<style>` begins. */
+    let raw: { readonly tag: string; readonly start: number } | null = null;
+    const wasAside = this.#aside;
+    this.#aside = aside;
+
     const nested = (start: number, end: number): void => {
-      if (nesting < MAX_NESTING) this.read(html.slice(start, end), nesting + 1);
+      if (start >= end) return;
+      // A style counts for those alone who see the element.
+      const styling = this.#styling;
+      if (nesting < MAX_NESTING) this.read(html.slice(start, end), nesting + 1, true);
       else this.#whole = false;
+      this.#styling = styling;
     };
-    const tokenizer = new Tokenizer(
+    /** False: there are more tokens than are looked at, and the tokenizer stops. */
+    const spend = (): boolean => {
+      if (++this.#tokens <= MAX_TOKENS) return true;
+      this.#whole = false;
+      tokenizer.pause();
+      return false;
+    };
+    const beginContent = (end: number): void => {
+      if (!spend()) return;
+      this.#openTag(tag, attributes);
+      if (RAW.has(tag)) raw = { tag, start: end + 1 };
+    };
+    const endContent = (end: number): void => {
+      if (raw === null) return;
+      const { tag: element, start } = raw;
+      raw = null;
+      const content = html.slice(start, Math.max(start, end));
+      if (element === 'style') readCss(content, this.#sink);
+      if (!MARKUP.test(content)) return;
+      if (this.#foreign) this.#whole = false;
+      // For those who see markup there. What it opens or closes counts in it alone: for all others it is text.
+      const open = this.#open;
+      this.#open = [...open];
+      nested(start, end);
+      this.#open = open;
+    };
+    const see = (text: string): void => {
+      if (raw?.tag !== 'style' && raw?.tag !== 'script') this.#seeText(text);
+    };
+    const tokenizer: Tokenizer = new Tokenizer(
       {},
       {
         onopentagname: (start, end) => {
@@ -119,22 +198,45 @@ class HtmlReader {
           value += html.slice(start, end);
         },
         onattribentity: (point) => {
-          value += characterOf(point);
+          if (spend()) value += characterOf(point);
         },
         onattribend: () => {
+          if (!spend()) return;
           if (attributes.size >= MAX_ATTRIBUTES) this.#whole = false;
           // Of two attributes of one name the first counts.
           else if (!attributes.has(name)) attributes.set(name, value);
         },
-        onopentagend: () => this.#openTag(tag, attributes),
-        onselfclosingtag: () => this.#openTag(tag, attributes),
-        onclosetag: (start, end) => this.#closeTag(html.slice(start, end).toLowerCase()),
-        ontext: (start, end) => this.#seeText(html.slice(start, end)),
-        ontextentity: (point) => this.#seeText(characterOf(point)),
-        oncomment: (start, end) => {
-          if (/^\s*\[if/i.test(html.slice(start, start + 50))) nested(html.indexOf('>', start) + 1, end);
+        onopentagend: beginContent,
+        onselfclosingtag: beginContent,
+        onclosetag: (start, end) => {
+          if (!spend()) return;
+          const closed = html.slice(start, end).toLowerCase();
+          if (raw?.tag === closed) endContent(start - 2);
+          if (hasQuote(html, end)) this.#whole = false;
+          this.#closeTag(closed);
         },
-        oncdata: nested,
+        ontext: (start, end) => see(html.slice(start, end)),
+        ontextentity: (point) => {
+          if (spend()) see(characterOf(point));
+        },
+        oncomment: (start, last, dashes) => {
+          if (!spend()) return;
+          const end = last - dashes;
+          // Of a comment for Outlook its own marks are left: `<!` of `<!-->`, `<![endif]` of its end.
+          const isClosed = last < html.length || start >= end || html.startsWith('[endif]', start);
+          if (isConditional(html, start)) {
+            const content = html.indexOf('>', start) + 1;
+            if (content > 0) nested(content, end);
+            if (!isClosed) this.#whole = false;
+          } else if (!isClosed || RAW_END.test(html.slice(start, end))) {
+            this.#whole = false;
+            nested(start, end);
+          }
+        },
+        oncdata: (start, end) => {
+          this.#whole = false;
+          nested(start, end);
+        },
         ondeclaration: () => undefined,
         onprocessinginstruction: () => undefined,
         onend: () => undefined,
@@ -142,194 +244,138 @@ class HtmlReader {
     );
     tokenizer.write(html);
     tokenizer.end();
-    // What is open at the end of the outermost document ends there; comments stand in the middle of something.
-    if (nesting === 0) {
-      this.#endLink();
-      this.#endStyle();
-    }
+    endContent(html.length);
+    this.#aside = wasAside;
   }
 
   result(): HtmlContent {
-    return { addresses: this.#addresses, marks: this.#marks, text: this.#text.join(''), whole: this.#whole };
+    const addresses = this.#addresses.map((found): HtmlAddress => {
+      const { shown, ...address } = found;
+      if (shown?.whole === false) this.#whole = false;
+      return { ...address, shown: shown?.variants ?? [] };
+    });
+    return { addresses, marks: this.#marks, text: this.#text.join(''), whole: this.#whole };
   }
 
   #openTag(tag: string, attributes: Attributes): void {
-    this.#separate(tag);
-    if (tag === 'style' || tag === 'script') this.#special = tag;
-    if (tag === 'script') this.#mark('script');
-    if (tag === 'form' || tag === 'isindex') this.#mark('form');
-    if (FRAMES.has(tag)) this.#mark('frame');
-    if (tag === 'meta') this.#readMeta(attributes);
-    for (const [name, value] of attributes) this.#readAttribute(tag, name, value, attributes);
-  }
+    const { block, hidden, turned, open } = displayOf(tag, attributes);
+    if (FOREIGN.has(tag)) this.#foreign = true;
+    const { hidden: hider, turned: turner } = this.#styling;
+    if ((hidden && open) || turned || hider?.tag === tag || turner?.tag === tag) {
+      this.#styling = { hidden: deeper(hider, tag, hidden && open), turned: deeper(turner, tag, turned && open) };
+      // It may end where nobody has written an end: what it hides is not known.
+      if (hidden && IMPLIED_END.has(tag) && this.#innermost() !== null) this.#whole = false;
+    }
+    if (block) this.#separate();
 
-  #closeTag(tag: string): void {
-    if (tag === 'a') this.#endLink();
-    if (tag === 'style') this.#endStyle();
-    if (tag === this.#special) this.#special = null;
-    this.#separate(tag);
-  }
-
-  #readAttribute(tag: string, name: string, value: string, attributes: Attributes): void {
-    switch (name) {
-      case 'href':
-      case 'xlink:href':
-        if (tag === 'a') {
-          this.#endLink();
-          this.#link = { raw: value, text: '' };
-        } else this.#add(hrefKind(tag), value);
-        return;
-      case 'src':
-      case 'lowsrc':
-      case 'dynsrc':
-        this.#add(sourceKind(tag, attributes), value, tag === 'img' && isPixel(attributes));
-        return;
-      case 'srcset':
-      case 'imagesrcset':
-        this.#addSet(srcsetAddresses(value), isPixel(attributes));
-        return;
-      case 'background':
-        this.#add('background', value);
-        return;
-      case 'poster':
-        this.#add('image', value);
-        return;
-      case 'action':
-      case 'formaction':
-        this.#add('form', value);
-        return;
-      case 'data':
-      case 'codebase':
-      case 'classid':
-      case 'archive':
-        if (tag === 'object' || tag === 'applet') this.#add('frame', value);
-        return;
-      case 'srcdoc':
-        this.#mark('frame');
-        return;
-      case 'ping':
-        for (const address of value.split(/\s+/, MAX_SRCSET)) if (address !== '') this.#add('ping', address);
-        return;
-      case 'manifest':
-        this.#add('other', value);
-        return;
-      case 'style':
-        this.#addCss(value);
-        return;
-      default:
-        if (name.startsWith('on') && /^on[a-z]{3,30}$/.test(name)) this.#mark('handler');
+    const address = followedAddress(tag, attributes);
+    if (address !== null || tag === 'a') {
+      const shown = createShownText(
+        () => this.#styling.hidden !== null || this.#aside,
+        () => this.#styling.turned !== null,
+      );
+      if (address !== null) this.#add({ kind: 'a', raw: address, pixel: false, shown });
+      this.#push(tag, address === null ? null : shown, true);
+    } else if (SCOPES.has(tag)) this.#push(tag, null, false);
+    readAttributes(tag, attributes, this.#sink);
+    // Shown in its place while images are not loaded, which is the rule in many readers.
+    const instead = tag === 'img' || tag === 'input' || tag === 'image' ? attributes.get('alt') : undefined;
+    if (instead !== undefined) {
+      this.#separate();
+      this.#seeText(instead);
+      this.#separate();
     }
   }
 
-  #readMeta(attributes: Attributes): void {
-    if (attributes.get('http-equiv')?.trim().toLowerCase() !== 'refresh') return;
-    this.#mark('refresh');
-    const content = attributes.get('content') ?? '';
-    const found = REFRESH_ADDRESS.exec(content);
-    if (found !== null) this.#add('refresh', content.slice(found.index + found[0].length));
+  #closeTag(tag: string): void {
+    // A block that is hidden parts no words.
+    if (isBlock(tag)) this.#separate();
+    const { hidden, turned } = this.#styling;
+    if (hidden?.tag === tag || turned?.tag === tag) {
+      this.#styling = { hidden: shallower(hidden, tag), turned: shallower(turned, tag) };
+    }
+    if (tag === 'a' || tag.includes(':') || SCOPES.has(tag)) this.#closeOpen(tag);
+  }
+
+  #closeOpen(tag: string): void {
+    for (let at = this.#open.length - 1; at >= 0; at--) {
+      const open = this.#open[at];
+      if (open?.tag === tag) {
+        this.#open.length = at;
+        this.#styling = open.around;
+        if (open.isLink) this.#text.push(' ');
+        return;
+      }
+      // What a table or cell stands in is not closed from within.
+      if (open?.isLink === false && !SCOPES.has(tag)) return;
+    }
+  }
+
+  #push(tag: string, shown: ShownText | null, isLink: boolean): void {
+    if (this.#open.length >= MAX_OPEN) {
+      this.#whole = false;
+      return;
+    }
+    this.#open.push({ tag, shown: shown ?? this.#innermost(), isLink, around: this.#styling });
+    if (shown !== null) this.#styling = PLAIN;
   }
 
   #seeText(text: string): void {
-    if (this.#special === 'style') this.#css += text;
-    else if (this.#special === 'script') return;
-    else if (this.#link !== null && this.#link.text.length < MAX_LINK_TEXT) {
-      const room = MAX_LINK_TEXT - this.#link.text.length;
-      this.#link.text += text.slice(0, room);
-      if (text.length > room) this.#text.push(text.slice(room));
-    } else this.#text.push(text);
+    const link = this.#innermost();
+    if (link === null) this.#text.push(text);
+    else link.add(text);
   }
 
-  /** Text on both sides of a block is not one word. */
-  #separate(tag: string): void {
-    if (!INLINE.has(tag) && this.#special === null) this.#seeText(' ');
+  #separate(): void {
+    const link = this.#innermost();
+    if (link === null) this.#text.push(' ');
+    else link.separate();
   }
 
-  #addSet(addresses: readonly string[], pixel: boolean): void {
-    for (const address of addresses) this.#add('image', address, pixel);
+  #innermost(): ShownText | null {
+    return this.#open.at(-1)?.shown ?? null;
   }
 
-  #endLink(): void {
-    if (this.#link === null) return;
-    const { raw, text } = this.#link;
-    this.#link = null;
-    this.#add('a', raw, false, text);
-    this.#text.push(' ');
-  }
-
-  #endStyle(): void {
-    this.#addCss(this.#css);
-    this.#css = '';
-  }
-
-  #addCss(css: string): void {
-    const room = this.#maxAddresses - this.#addresses.length;
-    for (const address of findCssAddresses(css, room + 1)) this.#add('css', address);
-  }
-
-  #add(kind: HtmlLinkKind, raw: string, pixel = false, text = ''): void {
-    if (this.#addresses.length < this.#maxAddresses) this.#addresses.push({ kind, raw, text, pixel });
+  #add(found: Found): void {
+    if (this.#addresses.length < this.#maxAddresses) this.#addresses.push(found);
     else this.#whole = false;
   }
+}
 
-  #mark(mark: HtmlMark): void {
-    this.#marks.set(mark, (this.#marks.get(mark) ?? 0) + 1);
+/** Where there is more markup than is looked at: past so many `<` and `&`, of which the tokenizer makes work also when nothing comes of it. */
+function endOfMarkup(html: string): number {
+  let left = MAX_TOKENS;
+  for (let at = 0; at < html.length; at++) {
+    const code = html.charCodeAt(at);
+    if ((code === LESS_THAN || code === AMPERSAND) && --left < 0) return at;
   }
+  return html.length;
+}
+
+function deeper(styled: Styled | null, tag: string, begins: boolean): Styled | null {
+  if (styled === null) return begins ? { tag, depth: 1 } : null;
+  return styled.tag === tag ? { tag, depth: styled.depth + 1 } : styled;
+}
+
+function shallower(styled: Styled | null, tag: string): Styled | null {
+  if (styled?.tag !== tag) return styled;
+  return styled.depth === 1 ? null : { tag, depth: styled.depth - 1 };
 }
 
 function characterOf(point: number): string {
   return point >= 0 && point <= 0x10ffff ? String.fromCodePoint(point) : '\ufffd';
 }
 
-function hrefKind(tag: string): HtmlLinkKind {
-  switch (tag) {
-    case 'area':
-      return 'area';
-    case 'base':
-      return 'base';
-    case 'link':
-      return 'stylesheet';
-    case 'image':
-    case 'feimage':
-    case 'use':
-      return 'image';
-    default:
-      // `v:roundrect` and its kin: the buttons of Outlook.
-      return tag.includes(':') ? 'a' : 'other';
+function isConditional(html: string, start: number): boolean {
+  return /^\s*\[if/i.test(html.slice(start, start + 50));
+}
+
+/** Whether there is a quote between `from` and the next `>`. */
+function hasQuote(html: string, from: number): boolean {
+  for (let at = from; at < html.length; at++) {
+    const character = html.charAt(at);
+    if (character === '>') return false;
+    if (character === '"' || character === "'") return true;
   }
-}
-
-function sourceKind(tag: string, attributes: Attributes): HtmlLinkKind {
-  if (tag === 'script') return 'script';
-  if (FRAMES.has(tag)) return 'frame';
-  if (tag.includes('img') || tag === 'image' || tag === 'v:fill' || tag === 'v:imagedata' || tag === 'bgsound')
-    return 'image';
-  if (tag === 'input') return attributes.get('type')?.trim().toLowerCase() === 'image' ? 'image' : 'other';
-  return tag === 'audio' || tag === 'video' || tag === 'source' || tag === 'track' ? 'media' : 'other';
-}
-
-/** An image that nobody sees: every size it gives is a pixel or nothing, or it is hidden. */
-function isPixel(attributes: Attributes): boolean {
-  if (attributes.has('hidden')) return true;
-  const sizes = [attributes.get('width'), attributes.get('height')].filter((size) => size !== undefined);
-  if (sizes.length > 0 && sizes.every((size) => PIXEL_SIZE.test(size.slice(0, 20)))) return true;
-  const style = attributes.get('style')?.slice(0, MAX_STYLE_CHARACTERS) ?? '';
-  if (HIDDEN_STYLE.test(style)) return true;
-  const sized = style.split(';').filter((rule) => /^\s*(?:max-)?(?:width|height)\s*:/i.test(rule));
-  return sized.length > 0 && sizes.length === 0 && sized.every((rule) => PIXEL_STYLE.test(rule));
-}
-
-/** The addresses of `a.png 1x, b.png 2x` (HTML, section 4.8.4.2.1): commas inside of an address belong to it. */
-function srcsetAddresses(value: string): readonly string[] {
-  const addresses: string[] = [];
-  let expected = true;
-  for (const [piece] of value.matchAll(/[^\t\n\r\f ]+/g)) {
-    const address = piece.replace(/^,/, '');
-    if (expected && address !== '') {
-      addresses.push(address.endsWith(',') ? address.slice(0, -1) : address);
-      expected = false;
-    }
-    if (piece.endsWith(',')) expected = true;
-    if (addresses.length >= MAX_SRCSET) break;
-  }
-  return addresses;
+  return false;
 }

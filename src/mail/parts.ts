@@ -26,7 +26,7 @@ export type Unread =
   | 'charset'
   /** A message in the message. */
   | 'message'
-  /** More links or attributes, or HTML nested deeper in comments, than are looked at (found by `links.ts`). */
+  /** More links or markup than is looked at, or markup that readers see in different ways (found by `links.ts`). */
   | 'links';
 
 export interface TextPart {
@@ -49,11 +49,16 @@ export interface MailParts {
   readonly unread: ReadonlySet<Unread>;
 }
 
-/** Decoded octets of text in a message. */
-export const MAX_TEXT_OCTETS: number = 512 * 1024;
+/** Decoded octets of text in a message; more than twice what Gmail shows of one. */
+export const MAX_TEXT_OCTETS: number = 256 * 1024;
 
 const HTML_TYPES: ReadonlySet<string> = new Set(['text/html', 'application/xhtml+xml', 'text/x-amp-html']);
-const MESSAGE_TYPES: ReadonlySet<string> = new Set(['message/rfc822', 'message/global', 'message/partial']);
+/** Of a message in the message these are for machines; of the others one may be shown in place, or fetched (`message/external-body`). */
+const MACHINE_TYPES: ReadonlySet<string> = new Set(
+  'delivery-status disposition-notification feedback-report global-delivery-status global-disposition-notification'
+    .split(' ')
+    .map((name) => `message/${name}`),
+);
 
 /** Reads `bytes`, a whole message with CRLF or LF line ends. */
 export function readParts(bytes: Uint8Array): MailParts {
@@ -69,7 +74,7 @@ export function readParts(bytes: Uint8Array): MailParts {
       const shown = type.startsWith('text/') || type.startsWith('multipart/') || HTML_TYPES.has(type);
       if (!shown || header.attached) {
         attachments.push(type);
-        if (MESSAGE_TYPES.has(type)) unread.add('message');
+        if (type.startsWith('message/') && !MACHINE_TYPES.has(type)) unread.add('message');
         return;
       }
       const decoded = decodeOctets(view.subarray(start, end), header.encoding, octetsLeft);

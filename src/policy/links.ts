@@ -44,7 +44,7 @@ const BAD_HOSTS: Readonly<Record<Exclude<HostKind, 'public'>, LinkCode>> = {
   shortener: 'shortener',
 };
 const UNREAD_WORDS: Readonly<Record<Unread, string>> = {
-  size: 'it has more than 512 KB of text and HTML',
+  size: 'it has more than 256 KB of text and HTML',
   parts: 'it has more than 100 parts',
   depth: 'its parts are nested more than 8 deep',
   lines: 'it has too many lines that may be boundaries between parts',
@@ -53,7 +53,8 @@ const UNREAD_WORDS: Readonly<Record<Unread, string>> = {
   encoding: 'a transfer encoding is not known, or not allowed where it stands',
   charset: 'a character set is not known',
   message: 'another message is attached',
-  links: 'it has more than 1,000 links, or HTML that is nested too deep',
+  links:
+    'it has more than 500 links, or HTML that is too long, nested too deep, or seen in different ways by different readers',
 };
 
 interface Judged {
@@ -156,9 +157,8 @@ function judgeHost(host: string, anyHost: boolean, findImitated: (host: string) 
 function judgeRest(link: Link, schemes: ReadonlySet<string>, host: string): readonly Judged[] {
   const { target, kind } = link;
   const judged: Judged[] = [];
-  if (link.textHost !== null && !showsHost(link.textHost, host)) {
-    judged.push({ code: 'text-mismatch', detail: link.textHost });
-  }
+  const feigned = link.textHosts.find((textHost) => !showsHost(textHost, host));
+  if (feigned !== undefined) judged.push({ code: 'text-mismatch', detail: feigned });
   if (target.userinfo) judged.push(plain('userinfo'));
   // In text readers put http in front of a name by themselves.
   if (target.scheme === '' && kind !== 'text') judged.push(plain('incomplete-link'));

@@ -142,7 +142,7 @@ describe('findings about the message', () => {
     const result = audit({ parts: { unread: new Set<Unread>(['size', 'charset']) } });
     expect(result.verdict).toBe('reject');
     expect(result.findings.map(({ code }) => code)).toEqual(['not-read-whole', 'not-read-whole']);
-    expect(refusalOfAudit(result)).toContain('512 KB');
+    expect(refusalOfAudit(result)).toContain('256 KB');
   });
 });
 
