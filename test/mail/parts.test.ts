@@ -126,6 +126,11 @@ text
     ['Content-Type: nonsense\n\nx', ['header']],
     ['Subject: x\nno field\n\nx', ['header']],
     [
+      'Content-Type: message/external-body; access-type=URL; URL="https://x.example/"\n\nContent-Type: text/html\n',
+      ['message'],
+    ],
+    ['Content-Type: message/delivery-status\n\nReporting-MTA: dns; x.example\n', []],
+    [
       'Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/rfc822\n\nSubject: x\n\nhttps://x\n--b--\n',
       ['message'],
     ],
