@@ -76,7 +76,7 @@ class CollectedText implements ShownText {
 
   get variants(): readonly string[] {
     const found = new Set([this.#all.join(''), this.#visible.join('')]);
-    if (this.#turned) for (const text of [...found]) found.add([...text].reverse().join(''));
+    if (this.#turned) for (const text of found) found.add([...text].reverse().join(''));
     return [...found].filter((text) => text.trim() !== '');
   }
 
