@@ -1,69 +1,94 @@
-/** `stats`: what was accepted and what became of it, by tag, with the time it took. */
+/** `stats`: what was accepted and what became of it, by tag, with the time it took; and what held mail up. */
 import type { Command } from 'commander';
 import { wireStats } from '../api/wire/stats.ts';
-import { DELIVERY_STATES, isFinal } from '../core/delivery.ts';
-import type { StatsRow } from '../store/store.ts';
+import { DELIVERY_STATES, type DeliveryState, isFinal } from '../core/delivery.ts';
+import type { DeferralRow, StatsRow } from '../store/store.ts';
 import { jsonLine } from '../telemetry/json-line.ts';
 import { type DatabaseOptions, databaseOptions, openDatabase } from './database.ts';
 import { dateTime, span, table } from './format.ts';
 import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
-import { sinceOption } from './time-option.ts';
+import { countOption, sinceOption } from './time-option.ts';
 
 interface StatsOptions extends GlobalOptions, DatabaseOptions {
   readonly since?: number;
+  readonly deferrals?: boolean;
+  readonly top: number;
 }
 
 const DEFAULT_SPAN_MS = 86_400_000;
+const DEFAULT_TOP = 10;
+/** Final states in which the relay did not bring the mail to its next hop, though it was to. */
+const FAILED: ReadonlySet<DeliveryState> = new Set(['bounced', 'expired', 'quarantined']);
 
 /** Adds `stats` to `program`. */
 export function statsCommand(program: Command, io: CliIo): void {
   databaseOptions(program.command('stats'))
-    .description('count messages by tag, what became of them, and how long delivery took')
+    .description('count messages by tag, what became of them, how long delivery took, and what held it up')
     .option('--since <when>', 'from this moment on: 1h, 24h (default), 2026-01-05T10:00:00Z', sinceOption(io.clock))
+    .option('--deferrals', 'only what held mail up: with --json, one line for each')
+    .option('--top <count>', 'how many of these at most', countOption(1, 1000), DEFAULT_TOP)
     .action(async (_options: unknown, command: Command) => {
       const options = command.optsWithGlobals<StatsOptions>();
       const since = options.since ?? io.clock.now() - DEFAULT_SPAN_MS;
+      const only = options.deferrals === true;
       const { history, close } = await openDatabase(io, options);
       try {
-        const rows = await history.stats(since);
         if (wantsJson(io, options)) {
-          await io.stdout.write(rows.map((row) => `${jsonLine(wireStats(row))}\n`).join(''));
-        } else await io.stdout.write(human(io, rows, since));
+          const lines = only
+            ? await history.deferrals(since, options.top)
+            : (await history.stats(since)).map(wireStats);
+          await io.stdout.write(lines.map((line) => `${jsonLine(line)}\n`).join(''));
+          return;
+        }
+        if (!only) await io.stdout.write(human(io, await history.stats(since), since));
+        await io.stdout.write(heldUp(io, await history.deferrals(since, options.top), only, since));
       } finally {
         await close();
       }
     });
 }
 
+const right = (title: string): { title: string; align: 'right' } => ({ title, align: 'right' });
+
 function human(io: CliIo, rows: readonly StatsRow[], since: number): string {
   const heading = `Accepted since ${dateTime(since)}\n`;
   if (rows.length === 0) return `${heading}No mail was accepted.\n`;
-  const columns = [
-    { title: 'tag' },
-    ...['accepted', 'delivered', 'waiting', 'failed', 'p50', 'p95', 'p99'].map((title) => ({
-      title,
-      align: 'right' as const,
-    })),
-  ];
-  const cells = rows.map((row) => {
-    const delivered = row.states.delivered ?? 0;
-    const count = (wanted: boolean): number =>
-      DELIVERY_STATES.filter((state) => isFinal(state) === wanted).reduce(
-        (sum, state) => sum + (row.states[state] ?? 0),
-        0,
-      );
-    return [
-      row.tag ?? '-',
-      String(row.accepted),
-      String(delivered),
-      String(count(false)),
-      String(count(true) - delivered),
-      time(row.p50Ms),
-      time(row.p95Ms),
-      time(row.p99Ms),
-    ];
-  });
-  return heading + table(columns, cells, io.stdout.columns);
+  const count = (row: StatsRow, states: readonly DeliveryState[]): number =>
+    states.reduce((sum, state) => sum + (row.states[state] ?? 0), 0);
+  const waiting = DELIVERY_STATES.filter((state) => !isFinal(state));
+  // Only what there is: a column for each of the seven other ends would fill the line with zeros.
+  const ends = DELIVERY_STATES.filter(
+    (state) => isFinal(state) && state !== 'delivered' && rows.some((row) => (row.states[state] ?? 0) > 0),
+  );
+  const titles = ['accepted', 'delivered', 'share', 'waiting', ...ends, 'p50', 'p95', 'p99'];
+  const cells = rows.map((row) => [
+    row.tag ?? '-',
+    ...[row.accepted, count(row, ['delivered'])].map(String),
+    share(row),
+    ...[waiting, ...ends.map((end) => [end])].map((states) => String(count(row, states))),
+    ...[row.p50Ms, row.p95Ms, row.p99Ms].map(time),
+  ]);
+  return heading + table([{ title: 'tag' }, ...titles.map(right)], cells, io.stdout.columns);
+}
+
+/** Delivered, of what was delivered or failed; mail that was replaced, suppressed or held back by a guard was not to be. */
+function share({ states }: StatsRow): string {
+  const delivered = states.delivered ?? 0;
+  const failed = [...FAILED].reduce((sum, state) => sum + (states[state] ?? 0), 0);
+  return delivered + failed === 0 ? '-' : `${((100 * delivered) / (delivered + failed)).toFixed(1)}%`;
+}
+
+function heldUp(io: CliIo, rows: readonly DeferralRow[], only: boolean, since: number): string {
+  if (rows.length === 0) return only ? `Nothing was held up since ${dateTime(since)}.\n` : '';
+  const cells = rows.map((row) => [
+    String(row.count),
+    row.route,
+    row.stage ?? '-',
+    row.code === null ? (row.cause ?? '-') : [row.code, row.enhanced].filter((part) => part !== null).join(' '),
+    row.response,
+  ]);
+  const columns = [right('tries'), { title: 'route' }, { title: 'at' }, { title: 'answer' }, { title: 'the newest' }];
+  return `${only ? '' : '\n'}What held mail up\n${table(columns, cells, io.stdout.columns)}`;
 }
 
 function time(ms: number | null): string {

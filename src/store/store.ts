@@ -361,6 +361,18 @@ export interface StatsRow {
   readonly p99Ms: number | null;
 }
 
+/** What held mail up: tries over a route that ended in the same way. */
+export interface DeferralRow {
+  readonly route: string;
+  readonly stage: string | null;
+  readonly cause: string | null;
+  readonly code: number | null;
+  readonly enhanced: string | null;
+  readonly count: number;
+  /** The newest answer of them, one line, cleaned. */
+  readonly response: string;
+}
+
 export interface QueueRow {
   readonly messageId: MessageId;
   readonly deliveryId: DeliveryId;
@@ -390,6 +402,8 @@ export interface HistoryStore {
   /** Ids of rejected messages that named `recipient`, newest first. */
   rejectedFor(recipient: string, limit: number): Promise<readonly MessageId[]>;
   stats(sinceMs: number): Promise<readonly StatsRow[]>;
+  /** What held mail up since then, the most frequent first. */
+  deferrals(sinceMs: number, limit: number): Promise<readonly DeferralRow[]>;
   /** Undelivered and quarantined deliveries, most urgent first. */
   queue(limit: number): Promise<readonly QueueRow[]>;
   content(id: MessageId): Promise<Uint8Array | null>;

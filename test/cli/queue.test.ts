@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { BOUNCED, BUSY, DELIVERED, HOSTILE, NO_USER, seed } from './seed.ts';
+import { BOUNCED, BUSY, DELIVERED, HOSTILE, NO_USER, REFUSED, seed } from './seed.ts';
 import { NOW, type Ran, run, tempFolder, type TestIoOptions } from './support.ts';
 
 const queue = (folder: string, argv: readonly string[], options: TestIoOptions = {}): Promise<Ran> =>
@@ -135,8 +135,44 @@ describe('stats', () => {
       delivered_ms: { p50: 240, p95: 240, p99: 240 },
     });
     const { out } = await run(['stats', '--data', folder], { now: NOW + 1000, tty: true });
-    expect(out).toMatch(/password-reset +2 +1 +0 +1 +240 ms/);
-    expect(out).toMatch(/^- +1 +0 +1 +0 +-/m);
+    expect(out).toMatch(/^tag +accepted +delivered +share +waiting +bounced +p50 +p95 +p99$/m);
+    expect(out).toMatch(/password-reset +2 +1 +50\.0% +0 +1 +240 ms/);
+    expect(out).toMatch(/^- +1 +0 +- +1 +0 +-/m);
+    expect(out).not.toContain('held mail up');
+  });
+
+  test('tells what held mail up, the most frequent first, also on routes that were passed over', async () => {
+    const folder = tempFolder();
+    const { accept, attempt, attempts } = await seed(folder);
+    for (let i = 0; i < 2; i++) {
+      await accept();
+      await attempts(
+        [
+          ['ses', REFUSED],
+          ['postmark', DELIVERED],
+        ],
+        { state: 'delivered', captured: false },
+      );
+    }
+    await accept();
+    await attempt(BUSY, { state: 'deferred', dueAt: NOW + 5000, route: 'ses', byDestination: false });
+    const { json } = await run(['stats', '--deferrals', '--data', folder], { now: NOW + 1000 });
+    expect(json).toMatchObject([
+      { route: 'ses', stage: 'connect', cause: 'connect', code: null, count: 2, response: 'connection refused' },
+      { route: 'ses', code: BUSY.code, enhanced: BUSY.enhanced, count: 1, response: BUSY.response },
+    ]);
+    expect(
+      (await run(['stats', '--deferrals', '--top', '1', '--data', folder], { now: NOW + 1000 })).json,
+    ).toHaveLength(1);
+    const { out } = await run(['stats', '--data', folder], { now: NOW + 1000, tty: true });
+    expect(out).toMatch(
+      /What held mail up\n *tries +route +at +answer +the newest\n +2 +ses +connect +connect +connection refused\n/,
+    );
+    const later = await run(['stats', '--deferrals', '--since', '1h', '--data', folder], {
+      now: NOW + 7_200_000,
+      tty: true,
+    });
+    expect(later.out).toContain('Nothing was held up since');
   });
 
   test('leaves out what is older than --since', async () => {

@@ -1132,6 +1132,31 @@ export function describeStore(
       expect(await store.history.stats(clock.now() + 1)).toEqual([]);
     });
 
+    test('counts what held mail up since a time, by route and answer, the most frequent first', async () => {
+      const { store, accept, clock, claimOne, settle, tryOf } = await bench();
+      await accept();
+      const first = await claimOne();
+      await store.queue.settle(
+        first,
+        [tryOf(first, DEFERRED, 'backup'), tryOf(first, DELIVERED)],
+        { state: 'delivered', captured: false },
+        clock.now(),
+      );
+      await clock.advance(1);
+      for (const response of ['older', 'newer']) {
+        await accept();
+        await settle(await claimOne(), { ...DEFERRED, response }, until(START_MS + 99_999));
+      }
+      const rows = await store.history.deferrals(0, 10);
+      expect(rows).toMatchObject([
+        { route: 'ses', code: DEFERRED.code, count: 2, response: 'newer' },
+        { route: 'backup', count: 1 },
+      ]);
+      expect(await store.history.deferrals(0, 1)).toEqual(rows.slice(0, 1));
+      expect(await store.history.deferrals(START_MS + 1, 10)).toEqual(rows.slice(0, 1));
+      expect(await store.history.deferrals(clock.now() + 1, 10)).toEqual([]);
+    });
+
     test('gives no times for a tag of which nothing was delivered', async () => {
       const { store, accept } = await bench();
       await accept();

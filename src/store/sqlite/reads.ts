@@ -34,6 +34,7 @@ export function createHistory(reads: Reads): HistoryStore {
     events: (filter) => reads.call('events', filter),
     rejectedFor: (recipient, limit) => reads.call('rejectedFor', recipient, limit),
     stats: (sinceMs) => reads.call('stats', sinceMs),
+    deferrals: (sinceMs, limit) => reads.call('deferrals', sinceMs, limit),
     queue: (limit) => reads.call('queue', limit),
     content: (id) => reads.call('content', id),
   };
