@@ -35,15 +35,19 @@ interface Candidate {
 /** Tries to get out over `route`. */
 export async function checkDirect(route: MxRouteConfig, deps: DirectCheckDeps): Promise<readonly CheckFinding[]> {
   const found = createFindings('route', route.name);
-  const candidates = await candidatesOf(route, deps);
+  const { candidates, unknown } = await candidatesOf(route, deps);
   const failures: string[] = [];
-  for (const { host, target } of candidates.slice(0, MAX_HOSTS)) {
+  for (const { host, target } of candidates) {
     const said = await tryHost(route, host, target, deps);
     if (said.kind === 'reached') {
       found.ok(`${route.name}: ${said.text}`);
       return found.list;
     }
     failures.push(said.text);
+  }
+  if (failures.length === 0 && unknown !== null) {
+    found.unknown(`whether route ${route.name} gets out: ${unknown}`);
+    return found.list;
   }
   if (failures.length === 0) {
     found.ok(
@@ -60,24 +64,30 @@ export async function checkDirect(route: MxRouteConfig, deps: DirectCheckDeps): 
   return found.list;
 }
 
-/** One address of each mail host of our From domains that is not this relay. */
-async function candidatesOf(route: MxRouteConfig, { config, dns }: DirectCheckDeps): Promise<readonly Candidate[]> {
+/** One address of each mail host of our From domains that is not this relay; `unknown`: what could not be asked, or null. */
+async function candidatesOf(
+  route: MxRouteConfig,
+  { config, dns }: DirectCheckDeps,
+): Promise<{ readonly candidates: readonly Candidate[]; readonly unknown: string | null }> {
   const own = new Set([config.hostname.toLowerCase(), heloName(route, config.hostname)]);
   const hosts = new Set<string>();
+  let unknown: string | null = null;
   for (const { domain } of config.senders) {
     const mx = await dns.mailHosts(domain);
+    if (mx.kind === 'failed') unknown ??= mx.text;
     if (mx.kind !== 'hosts') continue;
     for (const { name } of mx.hosts) if (name !== '' && !own.has(name)) hosts.add(name);
   }
-  const found: Candidate[] = [];
+  const candidates: Candidate[] = [];
   for (const host of hosts) {
-    if (found.length === MAX_HOSTS) break;
+    if (candidates.length === MAX_HOSTS) break;
     const answer = await dns.addresses(host);
+    if (answer.kind === 'failed') unknown ??= answer.text;
     if (answer.kind !== 'addresses') continue;
     const { targets } = targetsOf(answer.addresses, { ...route, isPrivate: isPrivateAddress });
-    if (targets[0] !== undefined) found.push({ host, target: targets[0] });
+    if (targets[0] !== undefined) candidates.push({ host, target: targets[0] });
   }
-  return found;
+  return { candidates, unknown };
 }
 
 async function tryHost(

@@ -158,6 +158,12 @@ describe('direct delivery', () => {
   ])('whose sender domain %s is not tried, which is said', async (_what, zone) => {
     expect(await direct(zone, 1)).toMatchObject([{ level: 'ok', message: expect.stringContaining('was not tried') }]);
   });
+
+  test('of which DNS cannot be asked is not known', async () => {
+    expect(await direct({ 'example.com': { MX: 'servfail' } }, 1)).toMatchObject([
+      { level: 'warning', code: 'route.unknown', message: expect.stringContaining('SERVFAIL') },
+    ]);
+  });
 });
 
 describe('the open-relay test', () => {
