@@ -1,26 +1,48 @@
-/** What `check` shows to people: findings under titles, each with why it matters and what mends it. */
+/** What checks print: for people findings under titles, each with why it matters and what mends it; else a JSON line each. */
 import { type CheckFinding, worstLevel } from '../doctor/finding.ts';
+import { jsonLine } from '../telemetry/json-line.ts';
 import { clean } from './clean.ts';
-import type { Paint } from './paint.ts';
+import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
+import { createPaint, type Paint } from './paint.ts';
 
 /** Findings that belong together. */
 export interface Section {
   readonly title: string;
   readonly findings: readonly CheckFinding[];
+  /** An error among them keeps the relay from starting. */
+  readonly isVital?: boolean;
 }
 
 const ABOUT_WIDTH = 8;
 /** Where the text of a finding begins. */
 const INDENT = ' '.repeat(2 + 7 + 2 + ABOUT_WIDTH + 2);
 
+/**
+ * Prints `sections`, and has the command end with 1 when there is an error among them. `well` is the last line for people when
+ * there is none.
+ */
+export async function printFindings(
+  io: CliIo,
+  options: GlobalOptions,
+  sections: readonly Section[],
+  well: string,
+): Promise<void> {
+  const findings = sections.flatMap((section) => section.findings);
+  if (worstLevel(findings) === 'error') io.exit.code = 1;
+  const text = wantsJson(io, options)
+    ? findings.map((finding) => `${jsonLine(finding)}\n`).join('')
+    : describeFindings(createPaint(io.stdout.hasColor), sections, well);
+  await io.stdout.write(text);
+}
+
 /** All of it, with a verdict at the end. */
-export function describeFindings(paint: Paint, sections: readonly Section[]): string {
+function describeFindings(paint: Paint, sections: readonly Section[], well: string): string {
   const said = new Set<string>();
   const parts = sections.map(({ title, findings }) => {
     const lines = findings.map((finding) => describe(paint, brief(finding, said)));
     return `${paint.bold(clean(title))}\n${lines.join('')}\n`;
   });
-  return `${parts.join('')}${verdict(paint, sections)}\n`;
+  return `${parts.join('')}${verdict(paint, sections, well)}\n`;
 }
 
 /** A DNS server that does not answer makes every question unknown: what that means is said once. */
@@ -42,16 +64,12 @@ function describe(paint: Paint, { level, about, message, why, hint, record }: Ch
   return `  ${words[level]}  ${about.padEnd(ABOUT_WIDTH)}  ${lines.join('\n')}\n`;
 }
 
-/** The first section is about this machine: errors there keep the relay from starting, others its mail from arriving. */
-function verdict(paint: Paint, sections: readonly Section[]): string {
+function verdict(paint: Paint, sections: readonly Section[], well: string): string {
   const all = sections.flatMap(({ findings }) => findings);
   const count = (level: CheckFinding['level']): number => all.filter((each) => each.level === level).length;
   const [errors, warnings] = [count('error'), count('warning')];
   const more = warnings > 0 ? ` Warnings: ${warnings}.` : '';
-  if (errors === 0) return `${paint.green('The relay can start.')}${more}`;
-  const starts = worstLevel(sections[0]?.findings ?? []) !== 'error';
-  const words = starts
-    ? `${errors} to put right; the relay can start.`
-    : `${errors} to put right before the relay can work.`;
-  return `${paint.red(words)}${more}`;
+  if (errors === 0) return `${paint.green(well)}${more}`;
+  const starts = sections.every(({ isVital, findings }) => isVital !== true || worstLevel(findings) !== 'error');
+  return `${paint.red(`${errors} to put right${starts ? '' : ' before the relay can work'}.`)}${more}`;
 }

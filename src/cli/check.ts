@@ -10,7 +10,6 @@
 import type { Command } from 'commander';
 import type { Finding } from '../config/finding.ts';
 import { loadConfig } from '../config/load.ts';
-import { parseServer } from '../config/network.ts';
 import type { Config } from '../config/types.ts';
 import { errorText, RelayError } from '../core/errors.ts';
 import { checkCertificate } from '../doctor/check-certificate.ts';
@@ -20,16 +19,15 @@ import { checkExposure } from '../doctor/check-exposure.ts';
 import { checkConfigFile, checkDataFolder, checkLogFile } from '../doctor/check-files.ts';
 import { checkKeys } from '../doctor/check-keys.ts';
 import { checkConnections } from '../doctor/connect-checks.ts';
-import { type CheckFinding, createFindings, worstLevel } from '../doctor/finding.ts';
+import { type CheckFinding, createFindings } from '../doctor/finding.ts';
 import { createDoctorClient } from '../doctor/client.ts';
 import { createSenderChecks } from '../doctor/sender-checks.ts';
 import { readKeyFile } from '../signing/keys.ts';
 import { FREE_FLOOR_BYTES } from '../store/sqlite/open.ts';
-import { jsonLine } from '../telemetry/json-line.ts';
-import { describeFindings, type Section } from './check-text.ts';
+import { printFindings, type Section } from './check-text.ts';
 import { databaseFile, openHistory } from './database.ts';
-import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
-import { createPaint } from './paint.ts';
+import type { CliIo, GlobalOptions } from './io.ts';
+import { RESOLVER_HELP, resolverIn } from './resolver-option.ts';
 import { missingConfig, namedConfig } from './settings.ts';
 
 interface CheckOptions extends GlobalOptions {
@@ -48,8 +46,6 @@ interface Wishes {
   readonly timeFrom: URL | null;
 }
 
-const DNS_PORT = 53;
-
 /** Adds `check` to `program`. */
 export function checkCommand(program: Command, io: CliIo): void {
   program
@@ -57,39 +53,25 @@ export function checkCommand(program: Command, io: CliIo): void {
     .description('tell whether config, keys and files are in order; changes nothing')
     .option('--dns', 'ask DNS for SPF, DKIM, DMARC, MX, PTR and MTA-STS')
     .option('--connect', 'log in to each route, and try the listeners as a stranger; no mail is sent')
-    .option(
-      '--resolver <server>',
-      'DNS server to ask: 127.0.0.1:53 (default: that of the first mx route, or the system)',
-    )
+    .option('--resolver <server>', RESOLVER_HELP)
     .option('--time-from <url>', 'with --connect: an HTTPS server whose clock is compared with ours')
     .action(async (_options: unknown, command: Command) => {
       const options = command.optsWithGlobals<CheckOptions>();
       const sections = await runChecks(io, namedConfig(io, options), wishesIn(options));
-      const findings = sections.flatMap((section) => section.findings);
-      if (worstLevel(findings) === 'error') io.exit.code = 1;
-      if (wantsJson(io, options)) {
-        await io.stdout.write(findings.map((finding) => `${jsonLine(finding)}\n`).join(''));
-      } else {
-        await io.stdout.write(describeFindings(createPaint(io.stdout.hasColor), sections));
-      }
+      await printFindings(io, options, sections, 'The relay can start.');
     });
 }
 
 function wishesIn({ dns = false, connect = false, resolver, timeFrom }: CheckOptions): Wishes {
+  if (resolver !== undefined && !dns && !connect) {
+    throw wrongUse('--resolver needs --dns or --connect', 'For instance: check --dns --resolver 127.0.0.1:53');
+  }
   return {
     dns,
     connect,
-    resolver: resolver === undefined ? null : [resolverIn(resolver, dns || connect)],
+    resolver: resolver === undefined ? null : [resolverIn(resolver)],
     timeFrom: timeFrom === undefined ? null : timeServerIn(timeFrom, connect),
   };
-}
-
-function resolverIn(text: string, isAsked: boolean): string {
-  const server = parseServer(text, DNS_PORT);
-  const hint = 'For instance: check --dns --resolver 127.0.0.1:53, or [2001:db8::1]:53';
-  if (server === null) throw wrongUse('--resolver is not the address of a DNS server', hint);
-  if (!isAsked) throw wrongUse('--resolver needs --dns or --connect', hint);
-  return server.text;
 }
 
 function timeServerIn(text: string, connects: boolean): URL {
@@ -110,11 +92,11 @@ async function runChecks(io: CliIo, file: string, wishes: Wishes): Promise<reado
   if (missing !== null) {
     const found = createFindings('config', file);
     found.error('missing', { ...missing, why: 'Without a config there is nothing to check.' });
-    return [{ title, findings: found.list }];
+    return [{ title, findings: found.list, isVital: true }];
   }
   const loaded = loadConfig(file, io.env);
   if (loaded.kind === 'invalid') {
-    return [{ title, findings: loaded.findings.flatMap((finding) => ofFinding('error', finding)) }];
+    return [{ title, findings: loaded.findings.flatMap((finding) => ofFinding('error', finding)), isVital: true }];
   }
   const { config, warnings } = loaded;
   const valid = createFindings('config', config.file);
@@ -133,7 +115,7 @@ async function runChecks(io: CliIo, file: string, wishes: Wishes): Promise<reado
     ...checkExposure(config),
     ...checkClockAgainstEvents(database.newestEventAt, io.clock.now()),
   ];
-  const sections: Section[] = [{ title, findings }];
+  const sections: Section[] = [{ title, findings, isVital: true }];
   const [dns, connected] = await Promise.all([
     wishes.dns ? askDns(io, config, wishes) : [],
     wishes.connect ? connect(io, config, wishes) : [],
@@ -145,14 +127,14 @@ async function runChecks(io: CliIo, file: string, wishes: Wishes): Promise<reado
 /** What two sections have found alike stays in the first. */
 function onceEach(): (section: Section) => Section {
   const seen = new Set<string>();
-  return ({ title, findings: all }) => {
+  return ({ findings: all, ...section }) => {
     const findings = all.filter(({ code, message }) => {
       const key = `${code} ${message}`;
       if (seen.has(key)) return false;
       seen.add(key);
       return true;
     });
-    return { title, findings };
+    return { ...section, findings };
   };
 }
 

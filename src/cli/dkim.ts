@@ -1,5 +1,5 @@
 /**
- * `dkim`: makes signing keys and prints the DNS records that publish them.
+ * `dkim`: makes signing keys, prints the DNS records that publish them, and compares what DNS has with the keys.
  *
  * A private key is written once, with mode 0600, never over a file that is there, and never printed. The record goes to
  * standard output alone, ready for a zone file (or as JSON); what to do with it goes to standard error.
@@ -8,10 +8,18 @@ import { chmod, mkdir, open, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { domainToASCII } from 'node:url';
 import { type Command, Option } from 'commander';
+import type { Config, SenderConfig } from '../config/types.ts';
 import { errorCode, RelayError } from '../core/errors.ts';
+import { createAtMost } from '../doctor/at-most.ts';
+import { checkDkim } from '../doctor/check-dkim.ts';
+import { createDoctorClient } from '../doctor/client.ts';
+import { createDoctorDns } from '../doctor/dns.ts';
 import { type DnsRecord, dnsRecord, generateDkimKey } from '../signing/generate.ts';
+import { readKeyFile } from '../signing/keys.ts';
 import { jsonLine } from '../telemetry/json-line.ts';
+import { printFindings } from './check-text.ts';
 import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
+import { RESOLVER_HELP, resolverIn } from './resolver-option.ts';
 import { fileTrouble } from '../core/file-trouble.ts';
 import { loadSettings } from './settings.ts';
 
@@ -22,12 +30,19 @@ interface GenerateOptions extends GlobalOptions {
   readonly out: string;
 }
 
+interface CheckOptions extends GlobalOptions {
+  readonly domain?: string;
+  readonly selector?: string;
+  readonly resolver?: string;
+}
+
 interface DnsOptions extends GlobalOptions {
   readonly domain?: string;
   readonly selector?: string;
   readonly key?: string;
 }
 
+const LOOKUPS_AT_A_TIME = 10;
 const LABEL = /^[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?$/;
 
 /** Adds `dkim` to `program`. */
@@ -51,6 +66,15 @@ export function dkimCommand(program: Command, io: CliIo): void {
     .option('--selector <selector>', 'only the key with this selector')
     .action(async (_options: unknown, command: Command) => {
       await printRecords(io, command.optsWithGlobals<DnsOptions>());
+    });
+  dkim
+    .command('check')
+    .description('ask DNS for the records of the configured keys, and compare them with the keys')
+    .option('--domain <domain>', 'only keys of this domain')
+    .option('--selector <selector>', 'only the key with this selector')
+    .option('--resolver <server>', RESOLVER_HELP)
+    .action(async (_options: unknown, command: Command) => {
+      await compareRecords(io, command.optsWithGlobals<CheckOptions>());
     });
 }
 
@@ -110,19 +134,42 @@ async function printRecords(io: CliIo, options: DnsOptions): Promise<void> {
     await printRecord(io, options, dnsRecord(await readKey(path.resolve(options.key)), domain, selector));
     return;
   }
-  const { senders } = loadSettings(io, options);
+  for (const sender of wantedSenders(loadSettings(io, options), domain, selector)) {
+    for (const key of sender.dkim) {
+      await printRecord(io, options, dnsRecord(await readKey(key.key), sender.domain, key.selector));
+    }
+  }
+}
+
+async function compareRecords(io: CliIo, options: CheckOptions): Promise<void> {
+  const domain = options.domain === undefined ? null : dnsName('domain', options.domain);
+  const selector = options.selector === undefined ? null : dnsName('selector', options.selector);
+  const named = options.resolver === undefined ? null : [resolverIn(options.resolver)];
+  const config = loadSettings(io, options);
+  const client = createDoctorClient({ config: () => config, named, clock: io.clock });
+  const dns = createDoctorDns(client, createAtMost(LOOKUPS_AT_A_TIME), io.signal);
+  const senders = wantedSenders(config, domain, selector);
+  const sections = await Promise.all(
+    senders.map(async (sender) => ({
+      title: `DKIM records of ${sender.domain}`,
+      findings: await checkDkim(sender, dns, readKeyFile),
+    })),
+  );
+  await printFindings(io, options, sections, 'The records fit the keys.');
+}
+
+/** The senders with the keys that are meant; throws a `RelayError` (`key`) when there is none. */
+function wantedSenders({ senders }: Config, domain: string | null, selector: string | null): readonly SenderConfig[] {
   const wanted = senders
     .filter((sender) => domain === null || sender.domain === domain)
-    .flatMap((sender) => sender.dkim.map((key) => ({ domain: sender.domain, ...key })))
-    .filter((key) => selector === null || key.selector === selector);
-  if (wanted.length === 0) {
-    throw new RelayError('the config has no such DKIM key', {
-      code: 'key',
-      op: 'cli.dkim-dns',
-      hint: 'senders[].dkim names the keys; `leadpush-relay dkim generate` makes one.',
-    });
-  }
-  for (const key of wanted) await printRecord(io, options, dnsRecord(await readKey(key.key), key.domain, key.selector));
+    .map((sender) => ({ ...sender, dkim: sender.dkim.filter((key) => selector === null || key.selector === selector) }))
+    .filter(({ dkim }) => dkim.length > 0);
+  if (wanted.length > 0) return wanted;
+  throw new RelayError('the config has no such DKIM key', {
+    code: 'key',
+    op: 'cli.dkim-dns',
+    hint: 'senders[].dkim names the keys; `leadpush-relay dkim generate` makes one.',
+  });
 }
 
 async function readKey(file: string): Promise<string> {

@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { dnsRecord } from '../../src/signing/generate.ts';
+import { startDnsServer } from '../support/dns-server.ts';
 import { type Ran, run, tempFolder, writeConfig } from './support.ts';
 
 const dkim = (...argv: readonly string[]): Promise<Ran> => run(['dkim', ...argv], { tty: true });
@@ -126,5 +127,41 @@ describe('dkim dns', () => {
     expect(code).toBe(1);
     expect(err).toContain(`cannot read ${file}: there is no such file`);
     expect(err).not.toContain('ENOENT');
+  });
+});
+
+describe('dkim check', () => {
+  async function checked(published: 'own' | 'none' | 'failing', ...more: readonly string[]): Promise<Ran> {
+    const folder = tempFolder();
+    const key = join(folder, 'lp1.pem');
+    await generate(key, '--algorithm', 'ed25519');
+    const { value, name } = dnsRecord(readFileSync(key, 'utf8'), 'example.com', 'lp1');
+    const answers = { own: [value], none: [], failing: 'servfail' } as const;
+    const dns = await startDnsServer({ zone: { [name]: { TXT: answers[published] } } });
+    const senders = [{ domain: 'example.com', dkim: [{ selector: 'lp1', key }] }];
+    const ran = await dkim('check', '--config', writeConfig(folder, { senders }), '--resolver', dns.address, ...more);
+    await dns.close();
+    return ran;
+  }
+
+  test('is content when DNS has the public key, and ends with 0', async () => {
+    const { code, out } = await checked('own');
+    expect([code, out]).toEqual([0, expect.stringContaining('The records fit the keys.')]);
+  });
+
+  test('shows the record to publish when it is not there, and ends with 1', async () => {
+    const { code, out } = await checked('none');
+    expect([code, out]).toEqual([1, expect.stringMatching(/lp1\._domainkey\.example\.com\. IN TXT .*k=ed25519/)]);
+    expect(out).toContain('1 to put right.');
+  });
+
+  test('says that it could not ask, and ends with 0', async () => {
+    const { code, out } = await checked('failing', '--json');
+    expect([code, JSON.parse(out)]).toMatchObject([0, { level: 'warning', code: 'dkim.unknown' }]);
+  });
+
+  test('of a key that the config does not have is a failure', async () => {
+    const { code, err } = await checked('own', '--selector', 'lp9');
+    expect([code, err]).toEqual([1, expect.stringContaining('the config has no such DKIM key')]);
   });
 });
