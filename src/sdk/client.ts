@@ -1,0 +1,47 @@
+/**
+ * The client: what the relay's API offers, call by call.
+ *
+ * Names in requests and answers are those of the API (`collapse_key`, `next_cursor`), so that events, webhooks and its documentation read the
+ * same. A client holds no connection and needs no closing.
+ */
+import { createEvents, type Events } from './events.ts';
+import { createMessages, type Messages } from './messages.ts';
+import { createOperations, type Operations } from './operations.ts';
+import { type Runtime, systemRuntime } from './runtime.ts';
+import { createSuppressions, type Suppressions } from './suppressions.ts';
+import { createTransport, type LeadpushOptions } from './transport.ts';
+import { verifyWebhook } from './verify.ts';
+import { createWebhooks, type Webhooks } from './webhooks.ts';
+
+/** A client of one relay. Throws a TypeError when the options cannot work; nothing is asked before the first call. */
+export class LeadpushRelay {
+  /** Checks webhooks; needs no client. */
+  static readonly webhooks: { readonly verify: typeof verifyWebhook } = { verify: verifyWebhook };
+
+  /** Send mail, and see what became of it. */
+  readonly messages: Messages;
+  /** The log of events, and its stream. */
+  readonly events: Events;
+  /** Recipients that get no mail for a time. */
+  readonly suppressions: Suppressions;
+  /** The check of webhooks. */
+  readonly webhooks: Webhooks;
+  readonly routes: Operations['routes'];
+  readonly senders: Operations['senders'];
+  readonly stats: Operations['stats'];
+  readonly queue: Operations['queue'];
+
+  /** `runtime` is for tests: time, chance and keys. */
+  constructor(options: LeadpushOptions, runtime: Runtime = systemRuntime) {
+    const transport = createTransport(options, runtime);
+    this.messages = createMessages(transport);
+    this.events = createEvents(transport);
+    this.suppressions = createSuppressions(transport);
+    this.webhooks = createWebhooks();
+    const { routes, senders, stats, queue } = createOperations(transport);
+    this.routes = routes;
+    this.senders = senders;
+    this.stats = stats;
+    this.queue = queue;
+  }
+}

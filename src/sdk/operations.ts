@@ -1,0 +1,52 @@
+/** `routes`, `senders`, `stats`, `queue`: how the relay fares. */
+import type { CallOptions, Transport } from './transport.ts';
+import type { QueueList, Route, Sender, Stats } from './types.ts';
+import type { paths } from './wire.ts';
+
+type StatsQuery = NonNullable<paths['/v1/stats']['get']['parameters']['query']>;
+type QueueQuery = NonNullable<paths['/v1/queue']['get']['parameters']['query']>;
+
+export interface Operations {
+  readonly routes: {
+    /** Every route, with its health. */
+    list(options?: CallOptions): Promise<readonly Route[]>;
+  };
+  readonly senders: {
+    /** Every From domain, with its DKIM keys and what DNS says. */
+    list(options?: CallOptions): Promise<readonly Sender[]>;
+  };
+  readonly stats: {
+    /** Counts, and times from acceptance to delivery, by tag. */
+    get(query?: StatsQuery, options?: CallOptions): Promise<Stats>;
+  };
+  readonly queue: {
+    /** What waits, the next one first, and whether more waits than is shown. */
+    list(query?: QueueQuery, options?: CallOptions): Promise<QueueList>;
+  };
+}
+
+/** The calls over `transport`. */
+export function createOperations(transport: Transport): Operations {
+  const listOf = async <T>(op: string, path: string, options: CallOptions): Promise<readonly T[]> => {
+    const { data } = await transport.json<{ readonly data: readonly T[] }>({
+      op,
+      method: 'GET',
+      path,
+      repeat: 'safe',
+      ...options,
+    });
+    return data;
+  };
+  return {
+    routes: { list: (options = {}) => listOf('routes.list', '/v1/routes', options) },
+    senders: { list: (options = {}) => listOf('senders.list', '/v1/senders', options) },
+    stats: {
+      get: (query = {}, options) =>
+        transport.json({ op: 'stats.get', method: 'GET', path: '/v1/stats', query, repeat: 'safe', ...options }),
+    },
+    queue: {
+      list: (query = {}, options) =>
+        transport.json({ op: 'queue.list', method: 'GET', path: '/v1/queue', query, repeat: 'safe', ...options }),
+    },
+  };
+}

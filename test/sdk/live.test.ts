@@ -1,0 +1,180 @@
+/** The SDK and the real relay: answers that are lost, a relay that is killed, what events are sure to tell. */
+import { createHash } from 'node:crypto';
+import { createServer, connect, type Server, type Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { createTransport } from 'nodemailer';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { LeadpushRelay } from '../../src/sdk/client.ts';
+import { leadpushTransport } from '../../src/sdk/nodemailer.ts';
+import { type NextHop, reply, startNextHop } from '../support/next-hop.ts';
+import { createRelayHome, type RelayHome, type RelayProcess, sandboxConfig } from '../support/relay.ts';
+
+const TOKENS = { all: 'lp_everything', reader: 'lp_reads-only' };
+const hashOf = (token: string): string => `sha256:${createHash('sha256').update(token).digest('hex')}`;
+const RESET = {
+  from: 'Example <no-reply@example.com>',
+  subject: 'Reset your password',
+  text: 'Follow https://accounts.example.com/reset?token=123 within 15 minutes.',
+  html: '<p><a href="https://accounts.example.com/reset?token=123">Follow</a></p>',
+  tag: 'password-reset',
+} as const;
+
+let home: RelayHome;
+let relay: RelayProcess;
+let hop: NextHop;
+let port: number;
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port: free } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return free;
+}
+
+const client = (token: string = TOKENS.all, at: number = port): LeadpushRelay =>
+  new LeadpushRelay({ baseUrl: `http://127.0.0.1:${at}`, token });
+
+beforeAll(async () => {
+  port = await freePort();
+  hop = await startNextHop({
+    on: {
+      RCPT: ({ line }) =>
+        line.includes('gone@')
+          ? reply('550 5.1.1 no such mailbox')
+          : line.includes('busy@')
+            ? reply('450 4.2.1 busy')
+            : null,
+    },
+  });
+  home = await createRelayHome(
+    sandboxConfig({
+      http: {
+        host: '127.0.0.1',
+        port,
+        tokens: [
+          { name: 'all', hash: hashOf(TOKENS.all), scopes: ['read', 'send', 'admin'] },
+          { name: 'reader', hash: hashOf(TOKENS.reader), scopes: ['read'] },
+        ],
+      },
+      tags: {
+        'password-reset': {
+          collapse: 'recipient',
+          throttle: { per_recipient: '3/1h' },
+          suppression: 'apply',
+          links: { hosts: ['accounts.example.com'], action: 'reject' },
+        },
+      },
+      routes: {
+        sandbox: { type: 'sandbox' },
+        hop: { type: 'smtp', host: '127.0.0.1', port: hop.port, tls: 'none' },
+        closed: { type: 'smtp', host: '127.0.0.1', port: await freePort(), tls: 'none' },
+      },
+      rules: [
+        { name: 'hop', when: { recipient_domain: ['hop.example.net'] }, via: ['hop'] },
+        { name: 'closed', when: { recipient_domain: ['closed.example.net'] }, via: ['closed'] },
+        { name: 'default', via: ['sandbox'] },
+      ],
+    }),
+  );
+  relay = await home.start();
+}, 60_000);
+
+afterAll(async () => {
+  await relay?.stop();
+  await hop?.close();
+  await home?.remove();
+});
+
+/** A way to the relay that breaks the first `broken` connections when the relay's answer comes, and passes on the rest. */
+async function startBreakingProxy(broken: number): Promise<{ readonly port: number; readonly server: Server }> {
+  let seen = 0;
+  const server = createServer((inner: Socket) => {
+    const breaks = (seen += 1) <= broken;
+    const outer = connect(port, '127.0.0.1');
+    inner.pipe(outer);
+    outer.on('data', (chunk) => (breaks ? inner.destroy() : void inner.write(chunk)));
+    for (const [one, other] of [
+      [inner, outer],
+      [outer, inner],
+    ] as const) {
+      one.on('close', () => other.destroy()).on('error', () => other.destroy());
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { port: (server.address() as AddressInfo).port, server };
+}
+
+describe('a send whose answer is lost', () => {
+  it.each(['send', 'sendMime', 'nodemailer'] as const)('is made again, and queues one message: %s', async (way) => {
+    const proxy = await startBreakingProxy(2);
+    const to = `${way.toLowerCase()}@example.net`;
+    const sdk = client(TOKENS.all, proxy.port);
+    const mime = `From: a@example.com\r\nTo: ${to}\r\nSubject: x\r\n\r\nbody\r\n`;
+    try {
+      switch (way) {
+        case 'send':
+          await sdk.messages.send({ ...RESET, to: [to] });
+          break;
+        case 'sendMime':
+          await sdk.messages.sendMime(mime, { from: 'a@example.com', to: [to] });
+          break;
+        case 'nodemailer': {
+          const options = { baseUrl: `http://127.0.0.1:${proxy.port}`, token: TOKENS.all };
+          await createTransport(leadpushTransport(options)).sendMail({ ...RESET, to });
+        }
+      }
+    } finally {
+      proxy.server.close();
+    }
+    expect((await client().messages.list({ recipient: to }).page()).data).toHaveLength(1);
+  });
+});
+
+describe('a token', () => {
+  it('that is wrong, or has not the scope, is told by its code', async () => {
+    await expect(client('lp_wrong').messages.list().page()).rejects.toMatchObject({
+      code: 'unauthorized',
+      status: 401,
+    });
+    await expect(client(TOKENS.reader).messages.send({ ...RESET, to: ['ann@example.net'] })).rejects.toMatchObject({
+      code: 'forbidden',
+      status: 403,
+    });
+  });
+
+  it('is what verify() of the nodemailer transport asks for', async () => {
+    const verify = (token: string): Promise<true> =>
+      createTransport(leadpushTransport({ baseUrl: `http://127.0.0.1:${port}`, token })).verify();
+    expect(await verify(TOKENS.all)).toBe(true);
+    await expect(verify('lp_wrong')).rejects.toMatchObject({ code: 'EAUTH', responseCode: 535 });
+  });
+});
+
+describe('nodemailer', () => {
+  it('sends through the relay: its headers count, and do not leave', async () => {
+    const options = { baseUrl: `http://127.0.0.1:${port}`, token: TOKENS.all, tag: 'otp' };
+    const transport = createTransport(leadpushTransport(options));
+    const info = await transport.sendMail({
+      ...RESET,
+      to: 'nina@example.net',
+      headers: { 'X-Leadpush-TTL': '10m', 'X-Leadpush-Metadata-User': '42' },
+    });
+    const message = await client().messages.get(info.id);
+    expect(message).toMatchObject({ tag: 'otp', metadata: { user: '42' }, message_id: info.messageId });
+    expect(Date.parse(message.deadline) - Date.parse(message.accepted_at)).toBe(600_000);
+  });
+
+  it('fails as over SMTP when the relay refuses the mail', async () => {
+    const transport = createTransport(leadpushTransport({ baseUrl: `http://127.0.0.1:${port}`, token: TOKENS.all }));
+    const sending = transport.sendMail({
+      from: 'a@example.com',
+      to: 'ann@example.net',
+      text: 'http://localhost:3000/reset?token=123',
+      headers: { 'X-Leadpush-Tag': 'password-reset' },
+    });
+    await expect(sending).rejects.toMatchObject({ code: 'EMESSAGE', responseCode: 550, permanent: true });
+    await expect(sending).rejects.toThrow(/localhost/);
+    await expect(sending).rejects.not.toThrow(/token=123/);
+  });
+});
