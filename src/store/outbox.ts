@@ -100,6 +100,10 @@ export interface OutboxFigures extends OutboxStanding {
   /** Epoch milliseconds of the oldest of them; null: none. */
   readonly oldestPendingAt: number | null;
   readonly dead: number;
+  /** When the next try is due, of those taken from the log; null: none is. Epoch milliseconds, as the next two. */
+  readonly nextAttemptAt: number | null;
+  readonly lastDeliveredAt: number | null;
+  readonly lastFailedAt: number | null;
 }
 
 /** Which events are sent again. Only those that the endpoint wants, by type and tag, and that are still in the log. */

@@ -168,11 +168,21 @@ export function describeOutbox(
       const { seq, eventId } = await first(b);
       await b.store.outbox.record('auth', made(seq, again(START_MS), { status: null, text: 'refused' }));
       await b.store.outbox.record('auth', made(seq, again(START_MS), { at: START_MS + 1 }));
-      expect(await b.store.outbox.figures()).toMatchObject([{ failures: 2, failingSince: START_MS }]);
+      expect(await b.store.outbox.figures()).toMatchObject([
+        { failures: 2, failingSince: START_MS, nextAttemptAt: START_MS, lastDeliveredAt: null },
+      ]);
       expect((await first(b)).tries).toBe(2);
       await b.store.outbox.record('auth', made(seq, DONE, { at: START_MS + 2, ms: 7 }));
       expect(await b.store.outbox.figures()).toMatchObject([
-        { failures: 0, failingSince: null, backlog: 0, oldestPendingAt: null },
+        {
+          failures: 0,
+          failingSince: null,
+          backlog: 0,
+          oldestPendingAt: null,
+          lastFailedAt: START_MS + 1,
+          lastDeliveredAt: START_MS + 2,
+          nextAttemptAt: null,
+        },
       ]);
       expect(await b.store.outbox.deliveries('auth', { limit: 9 })).toEqual([
         {

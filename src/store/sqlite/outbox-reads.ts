@@ -54,6 +54,11 @@ export function createOutboxReads(db: Database.Database): OutboxReads {
       `SELECT count(*) FROM webhook_rows INDEXED BY webhook_dead WHERE wid = ? AND state = 'dead'`,
     )
     .pluck();
+  const nextDue = db
+    .prepare<[number], number | null>(
+      'SELECT min(due_at) FROM webhook_rows INDEXED BY webhook_due WHERE wid = +? AND due_at IS NOT NULL',
+    )
+    .pluck();
   const scan = db.prepare<[number, number], LoggedEvent>(
     `SELECT ${LOGGED_COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT ?`,
   );
@@ -91,6 +96,9 @@ export function createOutboxReads(db: Database.Database): OutboxReads {
       backlog: (waiting.get(row.wid) ?? 0) + ahead.length,
       oldestPendingAt: times.length === 0 ? null : Math.min(...times),
       dead: dead.get(row.wid) ?? 0,
+      nextAttemptAt: row.disabled_at === null ? (nextDue.get(row.wid) ?? null) : null,
+      lastDeliveredAt: row.delivered_at,
+      lastFailedAt: row.failed_at,
     };
   }
 

@@ -13,6 +13,8 @@ export interface EndpointRow {
   readonly tags: string | null;
   readonly failures: number;
   readonly failing_since: number | null;
+  readonly delivered_at: number | null;
+  readonly failed_at: number | null;
   readonly disabled_at: number | null;
   readonly disabled_reason: string | null;
 }

@@ -93,10 +93,11 @@ export function createOutboxWork(db: Database.Database, events: EventLog): WorkC
   const giveTime = db.prepare<[number, number, number]>(
     'UPDATE webhook_rows SET due_at = ? WHERE wid = ? AND seq = ? AND due_at IS NULL',
   );
-  const failed = db.prepare<[number, number]>(
-    'UPDATE webhooks SET failures = failures + 1, failing_since = coalesce(failing_since, ?) WHERE wid = ?',
+  const failed = db.prepare<[number, number, number]>(`
+    UPDATE webhooks SET failures = failures + 1, failed_at = ?, failing_since = coalesce(failing_since, ?) WHERE wid = ?`);
+  const succeeded = db.prepare<[number, number]>(
+    'UPDATE webhooks SET failures = 0, failing_since = NULL, delivered_at = ? WHERE wid = ?',
   );
-  const succeeded = db.prepare<[number]>('UPDATE webhooks SET failures = 0, failing_since = NULL WHERE wid = ?');
   const disable = db.prepare<[number, string, number]>(
     'UPDATE webhooks SET disabled_at = ?, disabled_reason = ? WHERE wid = ? AND disabled_at IS NULL',
   );
@@ -187,8 +188,8 @@ export function createOutboxWork(db: Database.Database, events: EventLog): WorkC
         // The time of the try, not its end: due at once even where the clock runs ahead of the exchange's own measure.
         release(wid, waiting.order_key, at);
       }
-      if (!delivered) failed.run(at, wid);
-      else if (endpoint.failures > 0) succeeded.run(wid);
+      if (delivered) succeeded.run(at, wid);
+      else failed.run(at, at, wid);
       if (reason !== null && disable.run(now, reason, wid).changes > 0) {
         events.append('webhook.disabled', now, { webhook: { name, reason } }, null);
       }

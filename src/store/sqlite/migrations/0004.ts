@@ -16,6 +16,8 @@ CREATE TABLE webhooks (
   tags TEXT,
   failures INTEGER NOT NULL DEFAULT 0,
   failing_since INTEGER,
+  delivered_at INTEGER,
+  failed_at INTEGER,
   disabled_at INTEGER,
   disabled_reason TEXT
 ) STRICT;
