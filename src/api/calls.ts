@@ -7,6 +7,7 @@ import { addRoutes, type RoutesDeps } from './routes/routes.ts';
 import { addSenders, type SendersDeps } from './routes/senders.ts';
 import { addStats, type StatsDeps } from './routes/stats.ts';
 import { addSuppressions, type SuppressionsDeps } from './routes/suppressions.ts';
+import { addWebhooks, type WebhooksDeps } from './routes/webhooks.ts';
 
 /** What the calls may touch. */
 export interface CallDeps
@@ -16,7 +17,8 @@ export interface CallDeps
     SuppressionsDeps,
     RoutesDeps,
     StatsDeps,
-    SendersDeps {
+    SendersDeps,
+    WebhooksDeps {
   readonly history: MessagesDeps['history'] & EventsDeps['history'] & StatsDeps['history'];
 }
 
@@ -29,4 +31,5 @@ export function addCalls(api: Api, deps: CallDeps): void {
   addRoutes(api, deps);
   addStats(api, deps);
   addSenders(api, deps);
+  addWebhooks(api, deps);
 }

@@ -15,6 +15,7 @@ import { openSqliteOperator, type SqliteOperator } from '../store/sqlite/open-op
 import { openSqliteReader } from '../store/sqlite/open-reader.ts';
 import { type ContentKeySource, keyFileBeside } from '../store/sqlite/key-ring.ts';
 import { openSqliteKeys, type SqliteKeys } from '../store/sqlite/open-keys.ts';
+import type { OutboxStore } from '../store/outbox.ts';
 import type { HistoryStore, SuppressionStore } from '../store/store.ts';
 import type { CliIo, GlobalOptions } from './io.ts';
 import { configFile, dataFolder } from './settings.ts';
@@ -26,6 +27,7 @@ export interface DatabaseOptions extends GlobalOptions {
 export interface History {
   readonly history: HistoryStore;
   readonly suppressions: Pick<SuppressionStore, 'get' | 'list'>;
+  readonly outbox: Pick<OutboxStore, 'figures' | 'deliveries'>;
   close(): Promise<void>;
 }
 
@@ -56,13 +58,19 @@ export function databaseFolder(io: CliIo, options: DatabaseOptions): string {
 export async function openDatabase(io: CliIo, options: DatabaseOptions): Promise<Database> {
   const folder = databaseFolder(io, options);
   const reader = await openSqliteReader(existing(folder), contentKeys(io, options, folder));
-  return { folder, history: reader, suppressions: reader.suppressions, close: () => reader.stop() };
+  return {
+    folder,
+    history: reader,
+    suppressions: reader.suppressions,
+    outbox: reader.outbox,
+    close: () => reader.stop(),
+  };
 }
 
 /** Opens the database in `folder` for reading. */
 export async function openHistory(folder: string): Promise<History> {
   const reader = await openSqliteReader(existing(folder));
-  return { history: reader, suppressions: reader.suppressions, close: () => reader.stop() };
+  return { history: reader, suppressions: reader.suppressions, outbox: reader.outbox, close: () => reader.stop() };
 }
 
 /** Opens the database for an operator's writes. */

@@ -25,6 +25,7 @@ import { statsCommand } from './stats.ts';
 import { suppressionsCommand } from './suppressions.ts';
 import { tailCommand } from './tail.ts';
 import { traceCommand } from './trace.ts';
+import { webhooksCommand } from './webhooks.ts';
 
 /** The way each command adds itself. */
 type RegisterCommand = (program: Command, io: CliIo) => void;
@@ -38,6 +39,7 @@ const COMMANDS: readonly RegisterCommand[] = [
   showCommand,
   queueCommand,
   suppressionsCommand,
+  webhooksCommand,
   statsCommand,
   explainCommand,
   auditCommand,

@@ -95,6 +95,9 @@ export interface OutboxDelivery {
 }
 
 export interface OutboxFigures extends OutboxStanding {
+  /** What the endpoint wants, as in `OutboxEndpoint`. */
+  readonly types: readonly string[];
+  readonly tags: readonly string[] | null;
   /** Events that are wanted and not delivered yet; beyond those taken from the log, at most 10000 are counted. */
   readonly backlog: number;
   /** Epoch milliseconds of the oldest of them; null: none. */

@@ -87,6 +87,9 @@ export function callDeps({ store, clock, ids }: Bench, config: Config): CallDeps
     routes: () => new Map(),
     routeHealth: () => ({ breaker: 'closed', inWork: 0 }),
     senders: () => [],
+    outbox: store.outbox,
+    webhooks: () => [],
+    wakeWebhooks() {},
     readKeyFile: () => Promise.reject(new Error('no such file')),
     clock,
   };

@@ -67,6 +67,7 @@ export const event: z.ZodType<WireEvent> = z
       supersedes: z.array(z.string()).exactOptional().describe('Older messages that this one replaced.'),
       superseded_by: z.string().exactOptional(),
       route: z.object({ name: z.string(), reason: z.string() }).exactOptional(),
+      webhook: z.object({ name: z.string(), reason: z.string() }).exactOptional(),
       reason: z.string().exactOptional().describe('Why, in words, when no attempt tells it.'),
       refusal: z
         .object({ code: z.int(), enhanced: z.string(), text: z.string() })

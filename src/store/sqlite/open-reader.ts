@@ -1,12 +1,15 @@
-/** Reading beside a live relay, or without one: for commands (`tail`, `trace`, `queue list`, `suppressions list`, `stats`). Writes nothing. */
+/** Reading beside a live relay, or without one: for commands (`tail`, `trace`, `queue list`, `suppressions list`, `stats`, `webhooks`). Writes nothing. */
+import type { OutboxStore } from '../outbox.ts';
 import type { HistoryStore, SuppressionStore } from '../store.ts';
 import { openReadOnly } from './engines.ts';
 import { createInlineHost } from './inline-host.ts';
 import { type ContentKeySource, keyFileBeside } from './key-ring.ts';
+import { createOutboxView } from './outbox-slice.ts';
 import { createHistory, createReads } from './reads.ts';
 
 export interface SqliteReader extends HistoryStore {
   readonly suppressions: Pick<SuppressionStore, 'get' | 'list'>;
+  readonly outbox: Pick<OutboxStore, 'figures' | 'deliveries'>;
   stop(): Promise<void>;
 }
 
@@ -23,6 +26,7 @@ export async function openSqliteReader(
       get: (recipient, now) => reads.call('suppression', recipient, now),
       list: (now, limit, after) => reads.call('suppressions', now, limit, after),
     },
+    outbox: createOutboxView(reads),
     stop: host.stop,
   };
 }

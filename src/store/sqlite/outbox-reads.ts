@@ -10,6 +10,7 @@ import {
   type EndpointRow,
   LOGGED_COLUMNS,
   type LoggedEvent,
+  parseList,
   standingOf,
   wantsOf,
 } from './outbox-rows.ts';
@@ -93,6 +94,8 @@ export function createOutboxReads(db: Database.Database): OutboxReads {
     const times = [oldest.get(row.wid) ?? null, ahead[0]?.at ?? null].filter((time) => time !== null);
     return {
       ...standingOf(row),
+      types: parseList(row.types),
+      tags: row.tags === null ? null : parseList(row.tags),
       backlog: (waiting.get(row.wid) ?? 0) + ahead.length,
       oldestPendingAt: times.length === 0 ? null : Math.min(...times),
       dead: dead.get(row.wid) ?? 0,

@@ -82,7 +82,8 @@ function subjectOf(event: LoggedEvent): string {
   return `${kind}:${isRecord(subject) ? String(subject['name']) : ''}`;
 }
 
-function parseList(json: string): readonly string[] {
+/** A JSON list of texts. */
+export function parseList(json: string): readonly string[] {
   const list: unknown = JSON.parse(json);
   return Array.isArray(list) ? list.map(String) : [];
 }
