@@ -203,6 +203,23 @@ async function start(
       config: () => settings.config,
       history: store.history,
       suppressions: store.suppressions,
+      operate: {
+        async retryNow(target, now) {
+          const result = await store.queue.retryNow(target, now);
+          scheduler.wakeAll();
+          return result;
+        },
+        async cancel(target, now, reason) {
+          const result = await store.queue.cancel(target, now, reason);
+          scheduler.wakeAll();
+          return result;
+        },
+      },
+      log,
+      onCommitted(listener) {
+        store.feed.onEvents(listener);
+        store.health.onOutsideChange(listener);
+      },
       routes: () => settings.config.routes,
       routeHealth: (route) => scheduler.health(route),
       senders: () => settings.config.senders,

@@ -15,6 +15,11 @@ export const PROBLEMS = {
   forbidden: { status: 403, title: 'Scope missing', meaning: 'The token has not the scope that the call needs.' },
   'cross-origin': { status: 403, title: 'From another site', meaning: 'A page of another site made this request.' },
   'not-found': { status: 404, title: 'Not found', meaning: 'There is no such thing, or no such call.' },
+  'content-gone': {
+    status: 410,
+    title: 'Content is gone',
+    meaning: 'It was destroyed with its last delivery, or is past its retention.',
+  },
   'too-large': { status: 413, title: 'Request too large', meaning: 'The body is larger than the call takes.' },
   'unsupported-media-type': {
     status: 415,

@@ -59,6 +59,7 @@ export const LOG_FIELDS = {
   pid: 'Process id',
   version: 'Version of the relay',
   request_id: 'Id of an HTTP request, as in its `X-Request-Id` and in error answers',
+  caller: 'Who made an HTTP request: the name of a token, or `local` where there are none',
   method: 'Method of an HTTP request',
   path: 'Route of an HTTP request, without its query',
   status: 'Status of an HTTP answer, ours or that of a webhook’s receiver',

@@ -25,7 +25,7 @@ test('a generator of clients and a compiler take the document', async () => {
   const text = await readFile(types, 'utf8');
   for (const name of ['Message', 'MessageDetail', 'Event', 'Problem'])
     expect(text).toMatch(new RegExp(`^ +${name}: `, 'm'));
-});
+}, 90_000);
 
 test('every call names itself, its scope, and the problems that it answers with', async () => {
   const document = JSON.parse(await apiDocument());

@@ -8,15 +8,17 @@ import type { Config, TokenConfig, TokenScope } from '../../src/config/types.ts'
 import { createIntake } from '../../src/intake/accept.ts';
 import type { Signer } from '../../src/signing/sign.ts';
 import { openSqliteStore } from '../../src/store/sqlite/open.ts';
+import type { HistoryStore } from '../../src/store/store.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
 import { address } from '../support/address.ts';
 import { testConfig } from '../support/config.ts';
-import { openBench, type Bench } from '../store/fixture.ts';
+import { type Bench, openBench, type OpenSettings } from '../store/fixture.ts';
 
 export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly text: string;
+  readonly octets: Buffer;
   readonly json: unknown;
 }
 
@@ -34,11 +36,13 @@ export function call(port: number, path: string, options: CallOptions = {}): Pro
       const parts: Buffer[] = [];
       response.on('data', (part: Buffer) => parts.push(part));
       response.on('end', () => {
-        const text = Buffer.concat(parts).toString();
+        const octets = Buffer.concat(parts);
+        const text = octets.toString();
         resolve({
           status: response.statusCode ?? 0,
           headers: response.headers,
           text,
+          octets,
           get json(): unknown {
             return JSON.parse(text);
           },
@@ -84,6 +88,9 @@ export function callDeps({ store, clock, ids }: Bench, config: Config): CallDeps
     }),
     history: store.history,
     suppressions: store.suppressions,
+    operate: { retryNow: store.queue.retryNow, cancel: store.queue.cancel },
+    log: silentLog,
+    onCommitted: (listener) => store.feed.onEvents(listener),
     routes: () => new Map(),
     routeHealth: () => ({ breaker: 'closed', inWork: 0 }),
     senders: () => [],
@@ -111,28 +118,39 @@ export interface ApiBench extends Bench {
   /** Calls the server; a path begins with `/`. */
   readonly call: (path: string, options?: CallOptions) => Promise<Answer>;
   readonly port: number;
+  readonly stop: () => Promise<void>;
+}
+
+export interface ApiSettings extends Partial<Omit<HttpServerDeps, 'calls'>> {
+  readonly calls?: Partial<CallDeps>;
+  readonly relay?: Config;
+  readonly store?: OpenSettings;
+  /** Puts something between the calls and the history. */
+  readonly history?: (history: HistoryStore) => HistoryStore;
 }
 
 /** Starts a server over an empty store; both end with the test. */
 export async function startApi({
   relay = testConfig(),
+  store = {},
+  history = (same) => same,
   ...overrides
-}: Partial<Omit<HttpServerDeps, 'calls'>> & {
-  readonly calls?: Partial<CallDeps>;
-  readonly relay?: Config;
-} = {}): Promise<ApiBench> {
-  const bench = await openBench((clock, { dropContentWhenSettled = true }) =>
-    openSqliteStore({ file: ':memory:', clock, dropContentWhenSettled, exclusive: false }),
+}: ApiSettings = {}): Promise<ApiBench> {
+  const bench = await openBench(
+    (clock, { dropContentWhenSettled = true }) =>
+      openSqliteStore({ file: ':memory:', clock, dropContentWhenSettled, exclusive: false }),
+    store,
   );
+  const calls = callDeps(bench, relay);
   const server = createHttpServer({
     ...SERVER_DEPS,
     // A bug's text never reaches the client: here it does reach whoever reads the test's output.
     log: { ...silentLog, error: (fields) => console.error(fields) },
     clock: bench.clock,
     ...overrides,
-    calls: { ...callDeps(bench, relay), ...overrides.calls },
+    calls: { ...calls, history: history(calls.history), ...overrides.calls },
   });
   onTestFinished(() => server.stop());
   const { port } = await server.start();
-  return { ...bench, port, call: (path, options) => call(port, path, options) };
+  return { ...bench, port, call: (path, options) => call(port, path, options), stop: server.stop };
 }

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { EVENT_TYPES, type EventType } from '../../core/event.ts';
 import { TAG_GRAMMAR } from '../../core/message.ts';
 import type { Clock } from '../../core/time.ts';
-import type { HistoryStore } from '../../store/store.ts';
+import type { EventFilter, HistoryStore } from '../../store/store.ts';
 import type { Api } from '../api.ts';
 import { momentOf, momentQuery } from '../moment.ts';
 import { eventPage } from '../wire/event.ts';
@@ -14,6 +14,13 @@ export interface EventsDeps {
   readonly clock: Clock;
 }
 
+/** What of the log is wanted: of the list and of the stream alike. `filterOf` reads it. */
+export const filterFields: Readonly<Record<'type' | 'tag' | 'since', z.ZodOptional<z.ZodString>>> = {
+  type: typesQuery(),
+  tag: z.string().regex(TAG_GRAMMAR).optional(),
+  since: momentQuery('Happened at or after this.').optional(),
+};
+
 const listQuery = z.strictObject({
   after_seq: countQuery(0, Number.MAX_SAFE_INTEGER)
     .optional()
@@ -21,9 +28,7 @@ const listQuery = z.strictObject({
       'Only what came after this `seq`, oldest first. Absent, and no `cursor`: the newest, still in order of `seq`.',
     ),
   cursor: countQuery(0, Number.MAX_SAFE_INTEGER).optional().describe('The same as `after_seq`.'),
-  type: typesQuery(),
-  tag: z.string().regex(TAG_GRAMMAR).optional(),
-  since: momentQuery('Happened at or after this.').optional(),
+  ...filterFields,
   limit: limitQuery(),
 });
 
@@ -44,15 +49,11 @@ export function addEvents(api: Api, { history, clock }: EventsDeps): void {
       },
     },
     async ({ query }) => {
-      const { tag, limit } = query;
+      const { limit } = query;
       const afterSeq = query.cursor ?? query.after_seq;
-      const types = query.type === undefined ? null : typesOf(query.type);
-      const sinceMs = query.since === undefined ? null : momentOf(query.since, clock.now());
       const found = await history.events({
         ...(afterSeq === undefined ? {} : { afterSeq }),
-        ...(types === null ? {} : { types }),
-        ...(tag === undefined ? {} : { tag }),
-        ...(sinceMs === null ? {} : { sinceMs }),
+        ...filterOf(query, clock.now()),
         limit: afterSeq === undefined ? limit : limit + 1,
       });
       const data = found.slice(0, limit);
@@ -62,8 +63,20 @@ export function addEvents(api: Api, { history, clock }: EventsDeps): void {
   );
 }
 
+/** What `query` asks for. */
+export function filterOf(query: z.output<z.ZodObject<typeof filterFields>>, now: number): Omit<EventFilter, 'limit'> {
+  const { tag } = query;
+  const types = query.type === undefined ? null : typesOf(query.type);
+  const sinceMs = query.since === undefined ? null : momentOf(query.since, now);
+  return {
+    ...(types === null ? {} : { types }),
+    ...(tag === undefined ? {} : { tag }),
+    ...(sinceMs === null ? {} : { sinceMs }),
+  };
+}
+
 /** `type` of a query: types and patterns with commas between them. */
-export function typesQuery(): z.ZodOptional<z.ZodString> {
+function typesQuery(): z.ZodOptional<z.ZodString> {
   return z
     .string()
     .max(1000)
@@ -79,7 +92,7 @@ export function typesQuery(): z.ZodOptional<z.ZodString> {
 }
 
 /** The types that `text` names; null when a part of it names none. */
-export function typesOf(text: string): readonly EventType[] | null {
+function typesOf(text: string): readonly EventType[] | null {
   const patterns = text.split(',');
   if (!patterns.every((pattern) => EVENT_TYPES.some((type) => matches(pattern, type)))) return null;
   return EVENT_TYPES.filter((type) => patterns.some((pattern) => matches(pattern, type)));

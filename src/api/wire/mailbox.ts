@@ -56,6 +56,11 @@ export function mailboxes(min: number, max: number): z.ZodType<readonly Mailbox[
   );
 }
 
+/** `text` as a mailbox; throws when it is none. */
+export function readMailbox(text: string): Mailbox {
+  return mailbox.parse(text);
+}
+
 function split(text: string): { readonly address: string; readonly name: string } | null {
   if (!text.includes('<')) return { address: text, name: '' };
   const [, quoted, plain, address] = WITH_NAME.exec(text) ?? [];

@@ -1,10 +1,10 @@
-/** What waits, as the API and `--json` show it. */
+/** What waits, and what an operator changed about it, as the API and `--json` show it. */
 import { z } from 'zod';
 import { DELIVERY_STATES, type DeliveryState } from '../../core/delivery.ts';
 import { PRIORITIES, type Priority } from '../../core/message.ts';
 import { isoTime } from '../../core/time.ts';
-import type { QueueRow } from '../../store/store.ts';
-import { time, timeOrNull } from './json.ts';
+import type { OperatorResult, QueueRow } from '../../store/store.ts';
+import { type Plain, time, timeOrNull } from './json.ts';
 
 export interface WireQueueRow {
   readonly message_id: string;
@@ -54,4 +54,21 @@ export function wireQueueRow(row: QueueRow): WireQueueRow {
     deadline: isoTime(row.deadline),
     last_response: row.lastResponse,
   };
+}
+
+export type WireChange = Plain<OperatorResult> & { readonly target: string };
+
+export const change: z.ZodType<WireChange> = z
+  .object({
+    target: z.string().describe('What was named: a message.'),
+    changed: z.array(z.string()).describe('Ids of the deliveries that were changed.'),
+    unchanged: z
+      .array(z.object({ id: z.string(), state: z.enum(DELIVERY_STATES), reason: z.string() }))
+      .describe('Those that were left as they are, and why.'),
+  })
+  .meta({ id: 'Change', description: 'What `cancel` or `retry` changed.' });
+
+/** What was changed of `target`. */
+export function wireChange(target: string, { changed, unchanged }: OperatorResult): WireChange {
+  return { target, changed, unchanged };
 }

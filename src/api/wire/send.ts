@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { MAX_TTL_MS, PRIORITIES, type Priority, TAG_GRAMMAR } from '../../core/message.ts';
 import { parseTtl } from '../../intake/relay-headers.ts';
-import { type Mailbox, mailbox, mailboxes } from './mailbox.ts';
+import { type Mailbox, mailbox, mailboxes, readMailbox } from './mailbox.ts';
 
 export interface SendRequest {
   readonly from: Mailbox;
@@ -40,6 +40,7 @@ export interface WireSent {
 }
 
 const MAX_RECIPIENTS = 10_000;
+const SOMEBODY: Mailbox = readMailbox('somebody@example.net');
 const MAX_SUBJECT = 900;
 const MAX_HEADERS = 50;
 const MAX_HEADER_CHARS = 900;
@@ -156,70 +157,97 @@ const ttl = z
     examples: [900, '15m'],
   });
 
+const fields = {
+  from: mailbox,
+  to: mailboxes(1, MAX_RECIPIENTS),
+  cc: mailboxes(0, MAX_RECIPIENTS).optional(),
+  bcc: mailboxes(0, MAX_RECIPIENTS).optional().describe('Recipients that the others do not see.'),
+  reply_to: mailboxes(0, 10).optional(),
+  subject: z
+    .string()
+    .max(MAX_SUBJECT)
+    .refine((text) => text.isWellFormed() && !CONTROL.test(text), 'control characters or line breaks'),
+  text: z.string().optional().describe('The plain text. It or `html` must be there.'),
+  html: z.string().optional(),
+  headers: headers
+    .optional()
+    .describe('Further headers: printable ASCII, none that the relay writes. `X-Leadpush-Require-TLS: true` is one.'),
+  attachments: z.array(attachment).max(MAX_ATTACHMENTS).optional(),
+  tag: z
+    .string()
+    .regex(TAG_GRAMMAR, 'write 1 to 64 of a-z 0-9 . _ -, a letter or digit first')
+    .optional()
+    .describe('What kind of mail this is: `password-reset`.'),
+  flow: PRINTABLE_128.optional().describe('Id of the recovery flow: it ties several messages together.'),
+  metadata: metadata.optional().describe('Comes back in the API, in events and webhooks.'),
+  ttl: ttl.optional(),
+  priority: z.enum(PRIORITIES).optional(),
+  collapse_key: PRINTABLE_128.optional().describe(
+    'A newer message to the same recipient with the same key replaces this one while it is queued.',
+  ),
+};
+
 /** What a client sends; what comes of it is a `SendRequest`. */
 export const sendRequest: z.ZodType<SendRequest, unknown> = z
-  .strictObject({
-    from: mailbox,
-    to: mailboxes(1, MAX_RECIPIENTS),
-    cc: mailboxes(0, MAX_RECIPIENTS).optional(),
-    bcc: mailboxes(0, MAX_RECIPIENTS).optional().describe('Recipients that the others do not see.'),
-    reply_to: mailboxes(0, 10).optional(),
-    subject: z
-      .string()
-      .max(MAX_SUBJECT)
-      .refine((text) => text.isWellFormed() && !CONTROL.test(text), 'control characters or line breaks'),
-    text: z.string().optional().describe('The plain text. It or `html` must be there.'),
-    html: z.string().optional(),
-    headers: headers
-      .optional()
-      .describe('Further headers: printable ASCII, none that the relay writes. `X-Leadpush-Require-TLS: true` is one.'),
-    attachments: z.array(attachment).max(MAX_ATTACHMENTS).optional(),
-    tag: z
-      .string()
-      .regex(TAG_GRAMMAR, 'write 1 to 64 of a-z 0-9 . _ -, a letter or digit first')
-      .optional()
-      .describe('What kind of mail this is: `password-reset`.'),
-    flow: PRINTABLE_128.optional().describe('Id of the recovery flow: it ties several messages together.'),
-    metadata: metadata.optional().describe('Comes back in the API, in events and webhooks.'),
-    ttl: ttl.optional(),
-    priority: z.enum(PRIORITIES).optional(),
-    collapse_key: PRINTABLE_128.optional().describe(
-      'A newer message to the same recipient with the same key replaces this one while it is queued.',
-    ),
-  })
+  .strictObject(fields)
   .refine(({ text, html }) => (text ?? '') !== '' || (html ?? '') !== '', {
     error: 'give `text`, `html` or both',
     path: ['text'],
   })
-  .transform(
-    (input): SendRequest => ({
-      from: input.from,
-      to: input.to,
-      cc: input.cc ?? [],
-      bcc: input.bcc ?? [],
-      replyTo: input.reply_to ?? [],
-      subject: input.subject,
-      text: input.text ?? '',
-      html: input.html ?? '',
-      headers: Object.entries(input.headers ?? {}),
-      attachments: (input.attachments ?? []).map((file) => ({
-        filename: file.filename,
-        contentType: file.content_type,
-        content: Buffer.from(file.content, 'base64'),
-        contentId: file.content_id ?? null,
-      })),
-      tag: input.tag ?? null,
-      flow: input.flow ?? null,
-      metadata: Object.entries(input.metadata ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)),
-      ttl: input.ttl ?? null,
-      priority: input.priority ?? null,
-      collapseKey: input.collapse_key ?? null,
-    }),
-  )
+  .transform(requestOf)
   .meta({
     id: 'SendMessage',
     description: `A message to be composed. A TTL is at most ${MAX_TTL_MS / 86_400_000} days.`,
   });
+
+/** A message that is only asked about. */
+export interface ExplainRequest {
+  readonly message: SendRequest;
+  /** Username of the credential it would come from; null: the caller's own. */
+  readonly credential: string | null;
+}
+
+/** What a client asks about: as much of a message as it likes. */
+export const explainRequest: z.ZodType<ExplainRequest, unknown> = z
+  .strictObject({
+    ...fields,
+    to: mailboxes(0, MAX_RECIPIENTS).optional().describe('Who would get it; somebody@example.net when it is absent.'),
+    subject: fields.subject.optional(),
+    credential: z.string().max(128).optional().describe('Username of the credential it would come from.'),
+  })
+  .transform(
+    ({ to, subject, credential, ...input }): ExplainRequest => ({
+      message: requestOf({ ...input, to: to ?? [SOMEBODY], subject: subject ?? '' }),
+      credential: credential ?? null,
+    }),
+  )
+  .meta({ id: 'ExplainMessage', description: 'A message that is only asked about; only `from` has to be there.' });
+
+function requestOf(input: z.output<z.ZodObject<typeof fields>>): SendRequest {
+  return {
+    from: input.from,
+    to: input.to,
+    cc: input.cc ?? [],
+    bcc: input.bcc ?? [],
+    replyTo: input.reply_to ?? [],
+    subject: input.subject,
+    text: input.text ?? '',
+    html: input.html ?? '',
+    headers: Object.entries(input.headers ?? {}),
+    attachments: (input.attachments ?? []).map((file) => ({
+      filename: file.filename,
+      contentType: file.content_type,
+      content: Buffer.from(file.content, 'base64'),
+      contentId: file.content_id ?? null,
+    })),
+    tag: input.tag ?? null,
+    flow: input.flow ?? null,
+    metadata: Object.entries(input.metadata ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)),
+    ttl: input.ttl ?? null,
+    priority: input.priority ?? null,
+    collapseKey: input.collapse_key ?? null,
+  };
+}
 
 export const sent: z.ZodType<WireSent> = z
   .object({

@@ -1,0 +1,180 @@
+import { connect, type Socket } from 'node:net';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { startApi, type ApiBench, token } from './support.ts';
+
+interface Stream {
+  readonly socket: Socket;
+  /** All that came, without chunk sizes. */
+  text(): string;
+  /** The `seq` of each event that came. */
+  seqs(): readonly number[];
+  closed(): boolean;
+}
+
+/** Opens a stream over a bare socket: what is not read stays in the socket. */
+async function follow(api: ApiBench, query = '', headers: Record<string, string> = {}): Promise<Stream> {
+  const socket = connect(api.port, '127.0.0.1');
+  onTestFinished(() => void socket.destroy());
+  let text = '';
+  let closed = false;
+  socket.setEncoding('utf8');
+  socket.on('data', (part: string) => (text += part));
+  socket.on('close', () => (closed = true));
+  socket.on('error', () => {});
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.write(`GET /v1/events/stream${query} HTTP/1.1\r\nHost: localhost\r\n${lines.join('')}\r\n`);
+  const stream: Stream = {
+    socket,
+    text: () => text,
+    seqs: () => [...text.matchAll(/^id: (\d+)$/gm)].map((match) => Number(match[1])),
+    closed: () => closed,
+  };
+  await until(() => text.includes('retry:') || / 4\d\d /.test(text));
+  return stream;
+}
+
+const until = (check: () => boolean): Promise<void> =>
+  vi.waitFor(() => expect(check()).toBe(true), { timeout: 5_000, interval: 2 });
+
+/** Lets the gathered commit be told. */
+async function told(api: ApiBench, check: () => boolean): Promise<void> {
+  await vi.waitFor(
+    async () => {
+      await api.clock.advance(20);
+      expect(check()).toBe(true);
+    },
+    { timeout: 5_000, interval: 2 },
+  );
+}
+
+test('begins with what comes from now on, and shows the events as the list does', async () => {
+  const api = await startApi();
+  await api.accept();
+  const stream = await follow(api);
+  expect(stream.text()).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*content-type: text\/event-stream; charset=utf-8\r\n/i);
+  const { id } = await api.accept();
+  await told(api, () => stream.seqs().length > 0);
+  expect(stream.seqs()).toEqual([2]);
+  const [event] = await api.store.history.events({ afterSeq: 1, limit: 1 });
+  expect(stream.text()).toContain(`id: 2\ndata: ${JSON.stringify(event)}\n\n`);
+  expect(event?.data.message?.id).toBe(id);
+});
+
+test('resumes after the seq that it is given, the header before the query', async () => {
+  const api = await startApi();
+  for (let i = 0; i < 4; i++) await api.accept();
+  const byQuery = await follow(api, '?after_seq=2');
+  const byHeader = await follow(api, '?after_seq=0', { 'Last-Event-ID': '3' });
+  await until(() => byQuery.seqs().length === 2 && byHeader.seqs().length === 1);
+  expect([byQuery.seqs(), byHeader.seqs()]).toEqual([[3, 4], [4]]);
+});
+
+test('is narrowed like the list', async () => {
+  const api = await startApi();
+  const stream = await follow(api, '?after_seq=0&type=message.delivered&tag=otp');
+  await api.accept();
+  await api.accept({ record: { tag: 'otp' } });
+  for (const lease of await api.claim()) await api.deliver(lease);
+  await told(api, () => stream.seqs().length > 0);
+  expect(stream.seqs()).toHaveLength(1);
+  expect(stream.text()).toContain('"tag":"otp"');
+});
+
+test('gives a long backlog whole and in order', async () => {
+  const api = await startApi();
+  for (let i = 0; i < 250; i++) await api.accept();
+  const stream = await follow(api, '?after_seq=0');
+  await until(() => stream.seqs().length === 250);
+  expect(stream.seqs()).toEqual(Array.from({ length: 250 }, (_, index) => index + 1));
+});
+
+test('says that it is there when nothing happens', async () => {
+  const api = await startApi();
+  const stream = await follow(api);
+  await vi.waitFor(
+    async () => {
+      await api.clock.advance(15_000);
+      expect(stream.text()).toContain(': still here\n\n');
+    },
+    { timeout: 5_000, interval: 2 },
+  );
+});
+
+test('reads the log no further while its client takes nothing, and loses nothing', async () => {
+  const reads: number[] = [];
+  const api = await startApi({
+    history: (history) => ({
+      ...history,
+      events: (filter) => {
+        reads.push(filter.afterSeq ?? -1);
+        return history.events(filter);
+      },
+    }),
+  });
+  const warnings = ['x'.repeat(20_000)];
+  const stream = await follow(api, '?after_seq=0');
+  stream.socket.pause();
+  for (let i = 0; i < 600; i++) await api.accept({ record: { warnings } });
+  await vi.waitFor(
+    async () => {
+      const before = reads.length;
+      for (let i = 0; i < 20; i++) await api.clock.advance(20);
+      expect(reads.length).toBe(before);
+    },
+    { timeout: 10_000, interval: 5 },
+  );
+  expect(reads.at(-1)).toBeLessThan(600);
+  stream.socket.resume();
+  await told(api, () => stream.seqs().length === 600);
+  expect(stream.seqs()).toEqual(Array.from({ length: 600 }, (_, index) => index + 1));
+});
+
+test('cuts off a client that takes nothing for two minutes', async () => {
+  const api = await startApi();
+  const stream = await follow(api, '?after_seq=0');
+  stream.socket.pause();
+  const warnings = ['x'.repeat(60_000)];
+  for (let i = 0; i < 300; i++) await api.accept({ record: { warnings } });
+  for (let i = 0; i < 20; i++) await api.clock.advance(20);
+  await vi.waitFor(
+    async () => {
+      await api.clock.advance(120_000);
+      stream.socket.resume();
+      expect(stream.closed()).toBe(true);
+    },
+    { timeout: 10_000, interval: 50 },
+  );
+});
+
+test('there are at most 64 at the same time, and one that ends makes room', async () => {
+  const api = await startApi();
+  const streams = [];
+  for (let i = 0; i < 64; i++) streams.push(await follow(api));
+  const over = await follow(api);
+  expect(over.text()).toMatch(/^HTTP\/1\.1 429 [^]*"code":"too-many-requests"/);
+  streams[0]?.socket.destroy();
+  await vi.waitFor(async () => expect((await follow(api)).text()).toMatch(/^HTTP\/1\.1 200 /), { timeout: 5_000 });
+});
+
+test('the stop of the server ends it', async () => {
+  const api = await startApi();
+  const stream = await follow(api);
+  await api.stop();
+  await until(() => stream.closed());
+});
+
+test.each([
+  ['a Last-Event-ID that is no number', '', { 'Last-Event-ID': 'x' }, 422],
+  ['an unknown type', '?type=message.lost', {}, 422],
+  ['a limit, which is none of its parameters', '?limit=5', {}, 422],
+])('refuses %s', async (_name, query, headers, status) => {
+  const stream = await follow(await startApi(), query, headers);
+  expect(stream.text()).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+});
+
+test('needs the scope read', async () => {
+  const config = { host: '127.0.0.1', port: 0, tokens: [token('app', 's', ['send'])] };
+  const api = await startApi({ config });
+  expect((await follow(api)).text()).toMatch(/^HTTP\/1\.1 401 /);
+  expect((await follow(api, '', { Authorization: 'Bearer s' })).text()).toMatch(/^HTTP\/1\.1 403 /);
+});
