@@ -33,6 +33,8 @@ import { isFinal } from './core/delivery.ts';
 import type { EventType, RelayEvent } from './core/event.ts';
 import { createIds } from './core/ids.ts';
 import type { SteadyClock } from './core/steady-clock.ts';
+import { createDoctorClient } from './doctor/client.ts';
+import { createSenderChecks } from './doctor/sender-checks.ts';
 import { createReturnPaths } from './feedback/return-path.ts';
 import { createIntake } from './intake/accept.ts';
 import { reportSubmission } from './intake/accept-report.ts';
@@ -192,6 +194,13 @@ async function start(
     ways.byRoute,
     await routesDown(store.history),
   );
+  const current = (): Config => settings.config;
+  const senderChecks = createSenderChecks({
+    config: current,
+    client: createDoctorClient({ config: current, named: null, clock }),
+    clock,
+    readKey: readKeyFile,
+  });
   const http = createHttpServer({
     config: config.http,
     hostname: config.hostname,
@@ -227,6 +236,7 @@ async function start(
       outbox: store.outbox,
       webhooks: () => settings.config.webhooks,
       wakeWebhooks: webhooks.wakeAll,
+      checkSender: (sender, signal) => senderChecks.checkWithHost(sender, signal),
       clock,
     },
     log,

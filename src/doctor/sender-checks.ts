@@ -34,6 +34,8 @@ export interface SenderReport {
 export interface SenderChecks {
   /** The report about one sender, perhaps from memory. Rejects only when `signal` aborts, with its reason. */
   check(sender: SenderConfig, signal: AbortSignal): Promise<SenderReport>;
+  /** As `check`; where mail of the sender goes out directly, with what concerns the relay's own name and addresses too. */
+  checkWithHost(sender: SenderConfig, signal: AbortSignal): Promise<SenderReport>;
   /** The reports about all senders of the config, in its order. */
   checkAll(signal: AbortSignal): Promise<readonly SenderReport[]>;
   /** The relay's own name and addresses, as direct delivery needs them; empty where nothing is delivered directly. */
@@ -111,20 +113,28 @@ export function createSenderChecks(deps: SenderChecksDeps): SenderChecks {
     return withSignal(entry.result, signal);
   }
 
+  const host = (signal: AbortSignal): Promise<readonly CheckFinding[]> =>
+    kept(
+      hosts,
+      '',
+      (findings) => findings,
+      signal,
+      (dns, config) => checkHost(config, dns),
+    );
+
   return {
     check,
+    async checkWithHost(sender, signal) {
+      const isDirect = waysOut(deps.config(), sender.domain).direct.length > 0;
+      const [report, more] = await Promise.all([check(sender, signal), isDirect ? host(signal) : []]);
+      const findings = [...report.findings, ...more];
+      return { ...report, level: worstLevel(findings), findings };
+    },
     async checkAll(signal) {
       const { senders } = deps.config();
       return Promise.all(senders.map((sender) => check(sender, signal)));
     },
-    checkHost: (signal) =>
-      kept(
-        hosts,
-        '',
-        (findings) => findings,
-        signal,
-        (dns, config) => checkHost(config, dns),
-      ),
+    checkHost: host,
   };
 }
 

@@ -98,6 +98,7 @@ export function callDeps({ store, clock, ids }: Bench, config: Config): CallDeps
     webhooks: () => [],
     wakeWebhooks() {},
     readKeyFile: () => Promise.reject(new Error('no such file')),
+    checkSender: async ({ domain }) => ({ domain, level: 'ok', checkedAt: clock.now(), findings: [] }),
     clock,
   };
 }

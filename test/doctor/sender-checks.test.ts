@@ -432,6 +432,15 @@ describe('reports', () => {
     await dns.close();
   });
 
+  test('with the host have its findings where mail goes out directly, and only there', async () => {
+    const zone = await zoneWith(['7.2.0.192.in-addr.arpa', 'PTR', null]);
+    const direct = await stage(zone);
+    expect(await direct.checks.checkWithHost(GOOD_SENDER, SIGNAL)).toMatchObject({ level: 'error' });
+    expect(codes((await direct.checks.checkWithHost(GOOD_SENDER, SIGNAL)).findings)).toContain('ptr.missing');
+    const { checks } = await stage(zone, { routes: [testSmtpRoute()] });
+    expect(codes((await checks.checkWithHost(GOOD_SENDER, SIGNAL)).findings)).not.toContain('ptr.missing');
+  });
+
   test('leave whoever does not want to wait any more', async () => {
     const { checks } = await stage(await zoneWith(['_dmarc.example.com', 'TXT', 'timeout']));
     const end = new AbortController();

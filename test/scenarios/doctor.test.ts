@@ -237,6 +237,43 @@ describe('a running relay', () => {
   });
 });
 
+describe('GET /v1/senders', () => {
+  it('shows what DNS says of a sender, as `check --dns` does, and asks once for many calls', async () => {
+    const dns = await startDnsServer({ zone: commonZone('127.0.0.1') });
+    const home = await createRelayHome({
+      hostname: 'relay.example.com',
+      data: './data',
+      smtp: { listeners: [{ host: '127.0.0.1', port: 0, tls: 'starttls' }], trusted_networks: ['127.0.0.0/8'] },
+      http: { host: '127.0.0.1', port: 0 },
+      senders: [{ domain: 'example.com', return_path: 'bounces.example.com' }],
+      routes: { direct: { type: 'mx', dns: [dns.address], allow_private: true } },
+      rules: [{ name: 'default', via: ['direct'] }],
+    });
+    dns.set('7.0.0.127.in-addr.arpa', 'PTR', null);
+    const relay = await home.start();
+    try {
+      const ask = async (): Promise<unknown> => (await fetch(`http://127.0.0.1:${relay.httpPort}/v1/senders`)).json();
+      const codes = (answer: unknown): readonly string[] =>
+        (answer as { data: { checks: { code: string }[] }[] }).data.flatMap(({ checks }) =>
+          checks.map(({ code }) => code),
+        );
+      const first = await ask();
+      expect(codes(first)).toEqual(
+        expect.arrayContaining(['spf.ok', 'dmarc.ok', 'mx.ok', 'dkim.unsigned', 'ptr.missing']),
+      );
+      const asked = dns.queries.length;
+      expect(await ask()).toEqual(first);
+      expect(dns.queries).toHaveLength(asked);
+      const { stdout } = await home.cli(['check', '--dns']);
+      const printed = stdout.split('\n').flatMap((line): Finding[] => (line === '' ? [] : [JSON.parse(line)]));
+      expect(printed.map(({ code }) => code)).toEqual(expect.arrayContaining([...codes(first)]));
+    } finally {
+      await relay.stop();
+      await Promise.all([home.remove(), dns.close()]);
+    }
+  });
+});
+
 describe('where a fault is planted', () => {
   let world: World;
   let ran: Ran;

@@ -1,12 +1,13 @@
 /** Senders as the API shows them: the From domains of the config, their DKIM keys and what DNS must say. */
 import { z } from 'zod';
+import type { CheckFinding } from '../../doctor/finding.ts';
 import { time } from './json.ts';
 
 export interface WireSender {
   readonly domain: string;
   readonly return_path: string | null;
   readonly dkim: readonly WireDkimKey[];
-  /** What DNS says; null: it was not asked. */
+  /** What DNS says; null: it has not answered yet, and the next call may have it. */
   readonly checks: readonly WireDnsCheck[] | null;
   readonly checked_at: string | null;
 }
@@ -26,6 +27,25 @@ export interface WireDnsCheck {
   readonly name: string;
   readonly verdict: 'ok' | 'warning' | 'error' | 'unknown';
   readonly text: string;
+  /** `spf.missing`, `dkim.ok`: stable. */
+  readonly code: string;
+  readonly why: string;
+  readonly hint: string;
+  readonly record: { readonly name: string; readonly type: string; readonly value: string } | null;
+}
+
+/** A finding of the doctor as a client sees it. */
+export function toWireCheck({ level, code, about, subject, message, why, hint, record }: CheckFinding): WireDnsCheck {
+  return {
+    check: about,
+    name: subject,
+    verdict: code.endsWith('.unknown') ? 'unknown' : level,
+    text: message,
+    code,
+    why,
+    hint,
+    record: record === null ? null : { name: record.name, type: record.type, value: record.value },
+  };
 }
 
 export const sender: z.ZodType<WireSender> = z
@@ -45,12 +65,21 @@ export const sender: z.ZodType<WireSender> = z
         z.object({
           check: z.string().describe('`spf`, `dkim`, `dmarc`, `mx`, `ptr` ...'),
           name: z.string().describe('The name that was asked for.'),
-          verdict: z.enum(['ok', 'warning', 'error', 'unknown']),
-          text: z.string(),
+          verdict: z
+            .enum(['ok', 'warning', 'error', 'unknown'])
+            .describe('`unknown`: DNS could not be asked; nothing is known to be wrong.'),
+          text: z.string().describe('What was found.'),
+          code: z.string().describe('What was found, stable: `spf.missing`, `dkim.ok`.'),
+          why: z.string().describe('Why it matters; empty where all is well.'),
+          hint: z.string().describe('What mends it; may be empty.'),
+          record: z
+            .object({ name: z.string(), type: z.string(), value: z.string() })
+            .nullable()
+            .describe('The DNS record to publish, where one mends it.'),
         }),
       )
       .nullable()
-      .describe('What DNS says; null: it was not asked.'),
+      .describe('What DNS says, kept for some minutes; null: it has not answered yet, and the next call may have it.'),
     checked_at: time('When DNS was asked.').nullable(),
   })
   .meta({ id: 'Sender', description: 'A From domain of this relay.' });
