@@ -171,7 +171,7 @@ export function createLane(first: WebhookConfig, standing: OutboxStanding, deps:
     };
   }
 
-  function tell(item: OutboxItem, { verdict, status, text, ms, disable }: OutboxTry): void {
+  function tell(item: OutboxItem, { verdict, status, text, ms }: OutboxTry): void {
     const outcome = verdict.kind === 'again' ? 'failed' : verdict.kind;
     deps.onTry(name, outcome, ms);
     const fields = {
@@ -184,7 +184,6 @@ export function createLane(first: WebhookConfig, standing: OutboxStanding, deps:
       response: text,
     };
     if (outcome === 'delivered') log.debug(fields, 'webhook delivered');
-    else if (disable !== null) log.error({ ...fields, event: 'webhook.gone' }, 'webhook endpoint disabled: it is gone');
     else if (outcome === 'dead') log.error(fields, 'webhook given up: it can be replayed');
     else log.warn(fields, 'webhook failed: it is tried again');
   }
@@ -203,6 +202,8 @@ export function createLane(first: WebhookConfig, standing: OutboxStanding, deps:
     } catch (thrown) {
       storeTrouble(thrown);
     }
+    // No event that is wanted may have come for long: what was passed over must not wait for one to be cleaned up.
+    wake();
     if (!isStopped) cancelOld = clock.after(LOOK_FOR_OLD_MS, () => void giveUpOld());
   }
 

@@ -318,3 +318,22 @@ test('no secret and no signature is in the log or the store', async () => {
   expect(kept).not.toContain(Buffer.from(TEST_SECRET).toString('base64').slice(0, 16));
   expect(kept).not.toContain(String(to.requests[0]?.headers['webhook-signature']).slice(3, 20));
 });
+
+test('an endpoint that wants none of the events keeps none of them from being deleted', async () => {
+  const to = await receiver();
+  const s = await stage([endpoint('auth', to.url, { events: new Set(['route.down']) })]);
+  for (let i = 0; i < 3; i++) await s.accept();
+  await s.clock.advance(MINUTE_MS);
+  await s.until(async () => (await s.store.upkeep.dropHistory(s.clock.now(), 100)) > 0);
+  expect(await s.store.history.events({ afterSeq: 0, limit: 9 })).toEqual([]);
+});
+
+test('a disabled endpoint is one line of the log, from the event itself', async () => {
+  const to = await receiver();
+  to.answer({ status: 410 });
+  const s = await stage([endpoint('auth', to.url)]);
+  await s.accept();
+  await s.until(async () => (await s.store.outbox.figures())[0]?.disabledAt !== null);
+  expect(s.lines.map((line) => JSON.parse(line).event)).toEqual(['webhook.failed']);
+  expect(await s.eventTypes()).toEqual(['message.accepted', 'webhook.disabled']);
+});
