@@ -50,7 +50,7 @@ interface Wishes {
 export function checkCommand(program: Command, io: CliIo): void {
   program
     .command('check')
-    .description('tell whether config, keys and files are in order; changes nothing')
+    .description('tell whether all is in order, and what mends what is not; changes nothing')
     .option('--dns', 'ask DNS for SPF, DKIM, DMARC, MX, PTR and MTA-STS')
     .option('--connect', 'log in to each route, and try the listeners as a stranger; no mail is sent')
     .option('--resolver <server>', RESOLVER_HELP)

@@ -4,6 +4,7 @@
  * Networks that are larger than anybody's own are refused by the config itself.
  */
 import { isIP } from 'node:net';
+import { addressOctets } from '../config/network.ts';
 import type { Config } from '../config/types.ts';
 import { isPrivateAddress } from '../delivery/mx/special-networks.ts';
 import { type CheckFinding, createFindings } from './finding.ts';
@@ -18,7 +19,7 @@ export function checkExposure({ smtp }: Config): readonly CheckFinding[] {
     const [network = '', length] = cidr.split('/');
     const prefix = Number(length);
     const family = isIP(network);
-    if (isPrivateAddress(network) || prefix >= (OWN_PREFIX[family] ?? 0)) continue;
+    if (isPrivate(network, prefix) || prefix >= (OWN_PREFIX[family] ?? 0)) continue;
     const bits = (family === 4 ? 32 : 64) - Math.min(prefix, family === 4 ? 32 : 64);
     found.warning('trusted-public', {
       message: `smtp.trusted_networks has ${cidr}: ${countText(bits)} of the public Internet may submit without a password`,
@@ -30,6 +31,19 @@ export function checkExposure({ smtp }: Config): readonly CheckFinding[] {
     found.ok(`without a password may submit: ${smtp.trustedNetworks.join(', ')}`);
   }
   return found.list;
+}
+
+/** Whether both ends of the network are private: one that only begins in a private range reaches beyond it. */
+function isPrivate(network: string, prefix: number): boolean {
+  const octets = addressOctets(network) ?? [];
+  const last = octets.map((octet, index) => octet | (0xff >> Math.min(Math.max(prefix - index * 8, 0), 8)));
+  return isPrivateAddress(network) && isPrivateAddress(addressText(last));
+}
+
+function addressText(octets: readonly number[]): string {
+  if (octets.length === 4) return octets.join('.');
+  const groups = octets.flatMap((octet, index) => (index % 2 === 0 ? [(octet << 8) | (octets[index + 1] ?? 0)] : []));
+  return groups.map((group) => group.toString(16)).join(':');
 }
 
 function countText(bits: number): string {

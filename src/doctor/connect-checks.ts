@@ -1,9 +1,9 @@
 /**
- * The checks that connect, for `check --connect`: each route in use, the listeners, and the clock of a server that was named.
+ * The checks that connect, for `check --connect`: each route, the listeners, and the clock of a server that was named.
  *
  * They log in where a route has a login, and begin no mail. All run at the same time, and end within the time that is left.
  */
-import type { Config } from '../config/types.ts';
+import type { Config, RouteConfig } from '../config/types.ts';
 import type { Clock } from '../core/time.ts';
 import type { DnsClient } from '../delivery/mx/dns-client.ts';
 import { createAtMost } from './at-most.ts';
@@ -13,7 +13,6 @@ import { checkRelaying } from './check-relaying.ts';
 import { checkSmarthost } from './check-routes.ts';
 import { createDoctorDns } from './dns.ts';
 import type { CheckFinding } from './finding.ts';
-import { waysOut } from './ways-out.ts';
 
 export interface ConnectDeps {
   readonly config: Config;
@@ -41,14 +40,21 @@ export async function checkConnections(deps: ConnectDeps): Promise<ConnectReport
   const cancel = clock.after(LIMIT_MS, () => end.abort(new Error('the checks took too long')));
   const signal = AbortSignal.any([deps.signal, end.signal]);
   try {
-    const { smarthosts, direct } = waysOut(config, null);
+    const routes = [...config.routes.values()];
     const atMost = createAtMost(ROUTES_AT_A_TIME);
     const dns = createDoctorDns(client, createAtMost(LOOKUPS_AT_A_TIME), signal);
+    const tryRoute = async (route: RouteConfig): Promise<readonly CheckFinding[]> => {
+      switch (route.type) {
+        case 'smtp':
+          return checkSmarthost(route, { hostname: config.hostname, clock, signal });
+        case 'mx':
+          return checkDirect(route, { config, dns, clock, signal });
+        case 'sandbox':
+          return [];
+      }
+    };
     const [ways, listeners, time] = await Promise.all([
-      Promise.all([
-        ...smarthosts.map((route) => atMost(() => checkSmarthost(route, { hostname: config.hostname, clock, signal }))),
-        ...direct.map((route) => atMost(() => checkDirect(route, { config, dns, clock, signal }))),
-      ]),
+      Promise.all(routes.map((route) => atMost(() => tryRoute(route)))),
       checkRelaying({ config, clock, signal }),
       timeFrom === null ? [] : checkClockAgainstServer(timeFrom, { clock, signal }),
     ]);

@@ -163,6 +163,9 @@ describe('trusted networks', () => {
     ['2a00:1234:5678::/48', 'relay.ok'],
     ['2a00:1234::/32', 'relay.trusted-public'],
     ['fd00::/8', 'relay.ok'],
+    ['172.16.0.0/12', 'relay.ok'],
+    ['192.0.0.0/8', 'relay.trusted-public'],
+    ['fc00::/7', 'relay.ok'],
   ])('%s: %s', (cidr, code) => {
     const { smtp } = testConfig();
     expect(codes(checkExposure(testConfig({ smtp: { ...smtp, trustedNetworks: [cidr] } })))).toEqual([code]);
