@@ -24,12 +24,13 @@ export class LeadpushRelay {
   readonly events: Events;
   /** Recipients that get no mail for a time. */
   readonly suppressions: Suppressions;
-  /** The check of webhooks. */
+  /** The endpoints that the relay calls, and what it sent them. */
   readonly webhooks: Webhooks;
   readonly routes: Operations['routes'];
   readonly senders: Operations['senders'];
   readonly stats: Operations['stats'];
   readonly queue: Operations['queue'];
+  readonly rules: Operations['rules'];
 
   /** `runtime` is for tests: time, chance and keys. */
   constructor(options: LeadpushOptions, runtime: Runtime = systemRuntime) {
@@ -37,11 +38,12 @@ export class LeadpushRelay {
     this.messages = createMessages(transport);
     this.events = createEvents(transport);
     this.suppressions = createSuppressions(transport);
-    this.webhooks = createWebhooks();
-    const { routes, senders, stats, queue } = createOperations(transport);
+    this.webhooks = createWebhooks(transport);
+    const { routes, senders, stats, queue, rules } = createOperations(transport);
     this.routes = routes;
     this.senders = senders;
     this.stats = stats;
     this.queue = queue;
+    this.rules = rules;
   }
 }

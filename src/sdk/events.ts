@@ -1,7 +1,7 @@
 /** `events`: the log of what happened, and its stream. */
 import { createList, type List } from './list.ts';
 import { type StreamOptions, streamEvents } from './stream.ts';
-import type { CallOptions, QueryValue, Transport } from './transport.ts';
+import type { CallOptions, Transport } from './transport.ts';
 import type { EventType, RelayEvent } from './types.ts';
 
 /** A type, or all of a kind. */
@@ -14,11 +14,11 @@ export interface EventQuery {
   readonly tag?: string | undefined;
   /** Only what came after this `seq`. */
   readonly after_seq?: number | undefined;
+  /** Only what happened at or after this: a moment, or a span back from now (`24h`). */
+  readonly since?: string | Date | undefined;
 }
 
 export interface EventListQuery extends EventQuery {
-  /** Only what happened at or after this: a moment, or a span back from now (`24h`). */
-  readonly since?: string | Date | undefined;
   /** How many come in one page: 1 to 100. */
   readonly limit?: number | undefined;
 }
@@ -38,10 +38,8 @@ export function createEvents(transport: Transport): Events {
   return {
     list: (query = {}, options = {}) => createList(transport, 'events.list', '/v1/events', { ...query }, options),
     stream(query = {}, options = {}) {
-      const { after_seq: afterSeq, ...rest } = query;
-      const startId = afterSeq === undefined ? '' : String(afterSeq);
-      const asked: Record<string, QueryValue> = { ...rest };
-      return streamEvents(transport, '/v1/events/stream', asked, startId, options);
+      const { after_seq: afterSeq, ...filter } = query;
+      return streamEvents(transport, { ...filter }, afterSeq ?? null, options);
     },
   };
 }

@@ -21,11 +21,13 @@ export type {
   Accepted,
   Attempt,
   BounceClass,
+  Change,
   Delivery,
   DeliveryDetail,
   DeliveryState,
   EventOf,
   EventType,
+  Explanation,
   Message,
   MessageDetail,
   Problem,
@@ -37,6 +39,8 @@ export type {
   Sender,
   Stats,
   Suppression,
+  Webhook,
+  WebhookDelivery,
 } from './types.ts';
 export {
   type VerifyOptions,

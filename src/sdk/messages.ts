@@ -7,7 +7,7 @@
 import { toBase64 } from './bytes.ts';
 import { createList, type List } from './list.ts';
 import { type CallOptions, segment, type Transport } from './transport.ts';
-import type { Accepted, Attachment, DeliveryState, Message, MessageDetail, SendMessage } from './types.ts';
+import type { Accepted, Attachment, Change, DeliveryState, Message, MessageDetail, SendMessage } from './types.ts';
 
 /** A file; its content is base64, or bytes that are turned into it. */
 export type NewAttachment = Omit<Attachment, 'content'> & { readonly content: string | Uint8Array };
@@ -55,11 +55,17 @@ export interface Messages {
   get(id: string, options?: CallOptions): Promise<MessageDetail>;
   /** Those that `query` asks for, the newest first. */
   list(query?: MessageQuery, options?: CallOptions): List<Message>;
+  /** Takes back what has not gone out. */
+  cancel(id: string, options?: CallOptions): Promise<Change>;
+  /** Tries what has not gone out at once. */
+  retry(id: string, options?: CallOptions): Promise<Change>;
+  /** The bytes as they went out, while they are kept (the sandbox keeps them). Needs the scope `admin`. */
+  content(id: string, options?: CallOptions): Promise<Uint8Array>;
 }
 
 /** The calls over `transport`. */
 export function createMessages(transport: Transport): Messages {
-  const path = (id: string): string => `/v1/messages/${segment(id)}`;
+  const path = (id: string, call = ''): string => `/v1/messages/${segment(id)}${call}`;
   return {
     send(message, { idempotencyKey, ...options } = {}) {
       const attachments = message.attachments?.map(({ content, ...file }) => ({
@@ -93,6 +99,24 @@ export function createMessages(transport: Transport): Messages {
     get: (id, options) =>
       transport.json({ op: 'messages.get', method: 'GET', path: path(id), repeat: 'safe', ...options }),
     list: (query = {}, options = {}) => createList(transport, 'messages.list', '/v1/messages', { ...query }, options),
+    cancel: (id, options) =>
+      transport.json({
+        op: 'messages.cancel',
+        method: 'POST',
+        path: path(id, '/cancel'),
+        repeat: 'refused',
+        ...options,
+      }),
+    retry: (id, options) =>
+      transport.json({ op: 'messages.retry', method: 'POST', path: path(id, '/retry'), repeat: 'refused', ...options }),
+    content: (id, options) =>
+      transport.bytes({
+        op: 'messages.content',
+        method: 'GET',
+        path: path(id, '/content'),
+        repeat: 'safe',
+        ...options,
+      }),
   };
 }
 

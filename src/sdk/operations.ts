@@ -1,10 +1,11 @@
-/** `routes`, `senders`, `stats`, `queue`: how the relay fares. */
+/** `routes`, `senders`, `stats`, `queue`, `rules`: how the relay fares, and what it would do. */
 import type { CallOptions, Transport } from './transport.ts';
-import type { QueueList, Route, Sender, Stats } from './types.ts';
+import type { Explanation, QueueList, Route, Sender, Stats } from './types.ts';
 import type { paths } from './wire.ts';
 
 type StatsQuery = NonNullable<paths['/v1/stats']['get']['parameters']['query']>;
 type QueueQuery = NonNullable<paths['/v1/queue']['get']['parameters']['query']>;
+type ExplainBody = paths['/v1/rules/explain']['post']['requestBody']['content']['application/json'];
 
 export interface Operations {
   readonly routes: {
@@ -22,6 +23,10 @@ export interface Operations {
   readonly queue: {
     /** What waits, the next one first, and whether more waits than is shown. */
     list(query?: QueueQuery, options?: CallOptions): Promise<QueueList>;
+  };
+  readonly rules: {
+    /** A dry run: which tag, rule, route and sender a message would get, and why. Nothing is sent. */
+    explain(message: ExplainBody, options?: CallOptions): Promise<Explanation>;
   };
 }
 
@@ -47,6 +52,18 @@ export function createOperations(transport: Transport): Operations {
     queue: {
       list: (query = {}, options) =>
         transport.json({ op: 'queue.list', method: 'GET', path: '/v1/queue', query, repeat: 'safe', ...options }),
+    },
+    rules: {
+      // Changes nothing, so that it may be asked as often as one likes.
+      explain: (message, options) =>
+        transport.json({
+          op: 'rules.explain',
+          method: 'POST',
+          path: '/v1/rules/explain',
+          json: message,
+          repeat: 'safe',
+          ...options,
+        }),
     },
   };
 }

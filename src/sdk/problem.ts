@@ -4,6 +4,7 @@ import type { Problem, ProblemCode } from './types.ts';
 /** The closed list of the API. The types come from its document, so that a code too many or too few does not compile. */
 const KNOWN: Readonly<Record<ProblemCode, true>> = {
   'bad-request': true,
+  'content-gone': true,
   'cross-origin': true,
   forbidden: true,
   'idempotency-conflict': true,

@@ -29,16 +29,15 @@ const SILENCE_MS = 60_000;
 const MAX_BACK_OFF_MS = 30_000;
 const FIRST_RETRIES = 3;
 
-/** The events behind `path` from `lastEventId` on; the empty string: from now on. */
+/** The events that `query` asks for, after `afterSeq`; null: from now on. */
 export async function* streamEvents(
   transport: Transport,
-  path: string,
   query: Readonly<Record<string, QueryValue>>,
-  startId: string,
+  afterSeq: number | null,
   options: StreamOptions,
 ): AsyncGenerator<RelayEvent, void, undefined> {
   const { signal, onReconnect, maxRetries = FIRST_RETRIES } = options;
-  let lastEventId = startId;
+  let lastEventId = afterSeq === null ? null : String(afterSeq);
   let connectedOnce = false;
   let failures = 0;
   let wishMs: number | null = null;
@@ -49,15 +48,14 @@ export async function* streamEvents(
     signal?.addEventListener('abort', onAbort, { once: true });
     let error: LeadpushError;
     try {
+      // Where "now" is: so that a connection that breaks before its first event leaves nothing out either.
+      lastEventId ??= await newestId(transport, connection.signal);
       const answer = await transport.open({
         op: 'events.stream',
         method: 'GET',
-        path,
+        path: '/v1/events/stream',
         query,
-        headers: {
-          accept: 'text/event-stream',
-          ...(lastEventId === '' ? {} : { 'last-event-id': lastEventId }),
-        },
+        headers: { accept: 'text/event-stream', 'last-event-id': lastEventId },
         repeat: 'safe',
         signal: connection.signal,
       });
@@ -91,6 +89,13 @@ export async function* streamEvents(
       return;
     }
   }
+}
+
+/** The `seq` of the newest event; 0 when there is none. One try: the stream has its own. */
+async function newestId(transport: Transport, signal: AbortSignal): Promise<string> {
+  const call = { op: 'events.stream', method: 'GET', path: '/v1/events', query: { limit: 1 }, signal } as const;
+  const { data } = await transport.json<{ readonly data: readonly RelayEvent[] }>({ ...call, repeat: 'refused' });
+  return String(data.at(-1)?.data.seq ?? 0);
 }
 
 /** Asked anew each time: it changes while others work. */

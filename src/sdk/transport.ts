@@ -108,11 +108,18 @@ export function createTransport(options: LeadpushOptions, runtime: Runtime): Tra
     }
   };
 
-  const withRetries = async <T>(call: Call, read: (answer: Response) => Promise<T>): Promise<T> => {
+  /** `settle` may see success in what a try other than the first was refused for: what it returns is the answer then. */
+  const withRetries = async <T>(
+    call: Call,
+    read: (answer: Response) => Promise<T>,
+    settle: (error: unknown) => { readonly answer: T } | null = () => null,
+  ): Promise<T> => {
     for (let retry = 1; ; retry++) {
       try {
         return await attempt(call, true, read);
       } catch (error) {
+        const settled = retry === 1 ? null : settle(error);
+        if (settled !== null) return settled.answer;
         const delayMs = retry > maxRetries ? null : retryDelayMs(error, call.repeat, retry, runtime);
         if (delayMs === null) throw error;
         await pause(runtime, delayMs, call.signal);
@@ -125,9 +132,14 @@ export function createTransport(options: LeadpushOptions, runtime: Runtime): Tra
     json: <T extends object>(call: Call) => withRetries(call, readJson<T>),
     bytes: (call) => withRetries(call, (answer) => readBytes(answer, MAX_CONTENT_BYTES)),
     done: (call) =>
-      withRetries(call, async (answer) => {
-        await answer.body?.cancel();
-      }),
+      withRetries(
+        call,
+        async (answer) => {
+          await answer.body?.cancel();
+        },
+        // An earlier try, whose answer was lost, did it.
+        (error) => (call.method === 'DELETE' && isGone(error) ? { answer: undefined } : null),
+      ),
     open: (call) => attempt(call, false, async (answer) => answer),
   };
 }
@@ -230,6 +242,10 @@ async function readJson<T extends object>(answer: Response): Promise<T> {
   const value = parse<T>(await readText(answer, MAX_JSON_BYTES));
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
   throw new LeadpushAnswerError(`status ${answer.status}, but no JSON object${typeOf(answer)}`, answer.status);
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof LeadpushProblem && error.code === 'not-found';
 }
 
 function typeOf(answer: Response): string {

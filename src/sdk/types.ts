@@ -22,12 +22,16 @@ export type Delivery = Schemas['Delivery'];
 export type DeliveryDetail = Schemas['DeliveryDetail'];
 export type DeliveryState = Delivery['state'];
 export type Attempt = Schemas['Attempt'];
+export type Change = Schemas['Change'];
 export type QueueRow = Schemas['QueueRow'];
 export type QueueList = Schemas['QueueList'];
 export type Suppression = Schemas['Suppression'];
 export type Route = Schemas['Route'];
 export type Sender = Schemas['Sender'];
 export type Stats = Schemas['Stats'];
+export type Explanation = Schemas['Explanation'];
+export type Webhook = Schemas['Webhook'];
+export type WebhookDelivery = Schemas['WebhookDelivery'];
 
 export type EventType = Schemas['Event']['type'];
 type AnyData = Schemas['Event']['data'];
@@ -53,6 +57,7 @@ interface DataByType extends Record<EventType, AnyData> {
   'message.complained': Data<'message' | 'delivery' | 'report'>;
   'route.down': Data<'route'>;
   'route.up': Data<'route'>;
+  'webhook.disabled': Data<'webhook'>;
 }
 
 /** The event of one type. */

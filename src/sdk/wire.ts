@@ -62,6 +62,66 @@ export interface paths {
     readonly patch?: never;
     readonly trace?: never;
   };
+  readonly '/v1/messages/{id}/content': {
+    readonly parameters: {
+      readonly query?: never;
+      readonly header?: never;
+      readonly path?: never;
+      readonly cookie?: never;
+    };
+    /**
+     * The message itself, octet by octet
+     * @description As it was sent, or will be, with its signatures. Shows links and codes: every use is in the log.
+     */
+    readonly get: operations['getMessageContent'];
+    readonly put?: never;
+    readonly post?: never;
+    readonly delete?: never;
+    readonly options?: never;
+    readonly head?: never;
+    readonly patch?: never;
+    readonly trace?: never;
+  };
+  readonly '/v1/messages/{id}/cancel': {
+    readonly parameters: {
+      readonly query?: never;
+      readonly header?: never;
+      readonly path?: never;
+      readonly cookie?: never;
+    };
+    readonly get?: never;
+    readonly put?: never;
+    /**
+     * Never send what is not delivered yet
+     * @description A delivery that is being sent just now is left as it is.
+     */
+    readonly post: operations['cancelMessage'];
+    readonly delete?: never;
+    readonly options?: never;
+    readonly head?: never;
+    readonly patch?: never;
+    readonly trace?: never;
+  };
+  readonly '/v1/messages/{id}/retry': {
+    readonly parameters: {
+      readonly query?: never;
+      readonly header?: never;
+      readonly path?: never;
+      readonly cookie?: never;
+    };
+    readonly get?: never;
+    readonly put?: never;
+    /**
+     * Try again at once
+     * @description Bounced, expired and canceled deliveries too, while their content is kept.
+     */
+    readonly post: operations['retryMessage'];
+    readonly delete?: never;
+    readonly options?: never;
+    readonly head?: never;
+    readonly patch?: never;
+    readonly trace?: never;
+  };
   readonly '/v1/events': {
     readonly parameters: {
       readonly query?: never;
@@ -82,6 +142,26 @@ export interface paths {
     readonly patch?: never;
     readonly trace?: never;
   };
+  readonly '/v1/events/stream': {
+    readonly parameters: {
+      readonly query?: never;
+      readonly header?: never;
+      readonly path?: never;
+      readonly cookie?: never;
+    };
+    /**
+     * Follow the event log
+     * @description Server-sent events: `id` is the `seq`, `data` is the event as `GET /v1/events` shows it. Reconnect with `Last-Event-ID`: nothing is missed. A comment comes at least every 15 seconds.
+     */
+    readonly get: operations['streamEvents'];
+    readonly put?: never;
+    readonly post?: never;
+    readonly delete?: never;
+    readonly options?: never;
+    readonly head?: never;
+    readonly patch?: never;
+    readonly trace?: never;
+  };
   readonly '/v1/suppressions': {
     readonly parameters: {
       readonly query?: never;
@@ -94,6 +174,25 @@ export interface paths {
     readonly put?: never;
     readonly post?: never;
     readonly delete?: never;
+    readonly options?: never;
+    readonly head?: never;
+    readonly patch?: never;
+    readonly trace?: never;
+  };
+  readonly '/v1/suppressions/{address}': {
+    readonly parameters: {
+      readonly query?: never;
+      readonly header?: never;
+      readonly path?: never;
+      readonly cookie?: never;
+    };
+    /** Whether a recipient is suppressed, and why */
+    readonly get: operations['getSuppression'];
+    /** Suppress a recipient, or change why and for how long */
+    readonly put: operations['putSuppression'];
+    readonly post?: never;
+    /** Let mail to a recipient through again */
+    readonly delete: operations['deleteSuppression'];
     readonly options?: never;
     readonly head?: never;
     readonly patch?: never;
@@ -167,6 +266,100 @@ export interface paths {
     readonly patch?: never;
     readonly trace?: never;
   };
+  readonly '/v1/rules/explain': {
+    readonly parameters: {
+      readonly query?: never;
+      readonly header?: never;
+      readonly path?: never;
+      readonly cookie?: never;
+    };
+    readonly get?: never;
+    readonly put?: never;
+    /**
+     * Which tag, rule, route and sender a message would get, and why
+     * @description The fields are those of sending; only `from` has to be there. Nothing is sent or kept.
+     */
+    readonly post: operations['explainMessage'];
+    readonly delete?: never;
+    readonly options?: never;
+    readonly head?: never;
+    readonly patch?: never;
+    readonly trace?: never;
+  };
+  readonly '/v1/webhooks': {
+    readonly parameters: {
+      readonly query?: never;
+      readonly header?: never;
+      readonly path?: never;
+      readonly cookie?: never;
+    };
+    /** List the webhook endpoints of the config, and how they fare */
+    readonly get: operations['listWebhooks'];
+    readonly put?: never;
+    readonly post?: never;
+    readonly delete?: never;
+    readonly options?: never;
+    readonly head?: never;
+    readonly patch?: never;
+    readonly trace?: never;
+  };
+  readonly '/v1/webhooks/{name}/deliveries': {
+    readonly parameters: {
+      readonly query?: never;
+      readonly header?: never;
+      readonly path?: never;
+      readonly cookie?: never;
+    };
+    /**
+     * List the events that were taken up for an endpoint with their attempts, newest first
+     * @description Of an endpoint that fails, the events behind those it is tried with wait in the log, and are not listed.
+     */
+    readonly get: operations['listWebhookDeliveries'];
+    readonly put?: never;
+    readonly post?: never;
+    readonly delete?: never;
+    readonly options?: never;
+    readonly head?: never;
+    readonly patch?: never;
+    readonly trace?: never;
+  };
+  readonly '/v1/webhooks/{name}/replay': {
+    readonly parameters: {
+      readonly query?: never;
+      readonly header?: never;
+      readonly path?: never;
+      readonly cookie?: never;
+    };
+    readonly get?: never;
+    readonly put?: never;
+    /**
+     * Send events to an endpoint again, under the ids that they had
+     * @description Only events that the endpoint wants by its `events` and `tags`, and that `retention.events` has kept. Their tries begin anew.
+     */
+    readonly post: operations['replayWebhook'];
+    readonly delete?: never;
+    readonly options?: never;
+    readonly head?: never;
+    readonly patch?: never;
+    readonly trace?: never;
+  };
+  readonly '/v1/webhooks/{name}/enable': {
+    readonly parameters: {
+      readonly query?: never;
+      readonly header?: never;
+      readonly path?: never;
+      readonly cookie?: never;
+    };
+    readonly get?: never;
+    readonly put?: never;
+    /** Enable an endpoint that answered 410; it goes on where it stopped */
+    readonly post: operations['enableWebhook'];
+    readonly delete?: never;
+    readonly options?: never;
+    readonly head?: never;
+    readonly patch?: never;
+    readonly trace?: never;
+  };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -214,6 +407,31 @@ export interface components {
       readonly timings_ms: {
         readonly [key: string]: number;
       };
+    };
+    /** @description What `cancel` or `retry` changed. */
+    readonly Change: {
+      /** @description What was named: a message. */
+      readonly target: string;
+      /** @description Ids of the deliveries that were changed. */
+      readonly changed: readonly string[];
+      /** @description Those that were left as they are, and why. */
+      readonly unchanged: readonly {
+        readonly id: string;
+        /** @enum {string} */
+        readonly state:
+          | 'queued'
+          | 'sending'
+          | 'deferred'
+          | 'delivered'
+          | 'bounced'
+          | 'expired'
+          | 'superseded'
+          | 'suppressed'
+          | 'throttled'
+          | 'canceled'
+          | 'quarantined';
+        readonly reason: string;
+      }[];
     };
     /** @description One recipient of a message. */
     readonly Delivery: {
@@ -419,6 +637,10 @@ export interface components {
           readonly name: string;
           readonly reason: string;
         };
+        readonly webhook?: {
+          readonly name: string;
+          readonly reason: string;
+        };
         /** @description Why, in words, when no attempt tells it. */
         readonly reason?: string;
         /** @description What the submitting client was told (`message.rejected`). */
@@ -461,6 +683,124 @@ export interface components {
       readonly has_more: boolean;
       /** @description Give it as `cursor` to get what follows; null: there is nothing. */
       readonly next_cursor: string | null;
+    };
+    /** @description A message that is only asked about; only `from` has to be there. */
+    readonly ExplainMessage: {
+      readonly from: components['schemas']['Mailbox'];
+      /** @description Who would get it; somebody@example.net when it is absent. */
+      readonly to?: readonly components['schemas']['Mailbox'][];
+      readonly cc?: readonly components['schemas']['Mailbox'][];
+      /** @description Recipients that the others do not see. */
+      readonly bcc?: readonly components['schemas']['Mailbox'][];
+      readonly reply_to?: readonly components['schemas']['Mailbox'][];
+      readonly subject?: string;
+      /** @description The plain text. It or `html` must be there. */
+      readonly text?: string;
+      readonly html?: string;
+      /** @description Further headers: printable ASCII, none that the relay writes. `X-Leadpush-Require-TLS: true` is one. */
+      readonly headers?: {
+        readonly [key: string]: string;
+      };
+      readonly attachments?: readonly components['schemas']['Attachment'][];
+      /** @description What kind of mail this is: `password-reset`. */
+      readonly tag?: string;
+      /** @description Id of the recovery flow: it ties several messages together. */
+      readonly flow?: string;
+      /** @description Comes back in the API, in events and webhooks. */
+      readonly metadata?: {
+        readonly [key: string]: string;
+      };
+      /** @description How long the link lives: seconds, or `15m`, `2h`. After it the message is never delivered. */
+      readonly ttl?: number | string;
+      /** @enum {string} */
+      readonly priority?: 'critical' | 'normal' | 'bulk';
+      /** @description A newer message to the same recipient with the same key replaces this one while it is queued. */
+      readonly collapse_key?: string;
+      /** @description Username of the credential it would come from. */
+      readonly credential?: string;
+    };
+    /** @description A dry run: which tag, rule, route and sender a message would get, and why. */
+    readonly Explanation: {
+      /** @enum {string} */
+      readonly verdict: 'accept' | 'refuse';
+      /** @description The SMTP reply that the client would get, when it is refused. */
+      readonly reply: string | null;
+      readonly reason: string | null;
+      readonly tag: string | null;
+      readonly tag_source: string | null;
+      /** @description Every tag rule that matches. */
+      readonly tag_rules: readonly {
+        readonly tag: string;
+        readonly rule: string;
+      }[];
+      readonly priority: string | null;
+      readonly deadline: string | null;
+      readonly deadline_source: string | null;
+      /** @description The From that goes out. */
+      readonly from: string | null;
+      readonly from_rewritten: boolean;
+      /** @description What the link audit found; null: the tag has no link policy. */
+      readonly links: {
+        /** @enum {string} */
+        readonly verdict: 'pass' | 'warn' | 'reject';
+        readonly links: readonly {
+          readonly scheme: string;
+          readonly host: string | null;
+          readonly shown: string | null;
+          readonly kind: string;
+          readonly count: number;
+          /** @enum {string} */
+          readonly verdict: 'pass' | 'warn' | 'reject';
+          readonly codes: readonly string[];
+        }[];
+        readonly findings: readonly {
+          readonly code: string;
+          /** @enum {string} */
+          readonly severity: 'breach' | 'warning';
+          /** @enum {string} */
+          readonly part: 'text' | 'html' | 'message';
+          readonly host: string | null;
+          readonly count: number;
+          readonly text: string;
+        }[];
+        readonly omitted: {
+          readonly links: number;
+          readonly findings: number;
+        };
+      } | null;
+      /** @description The domain that would sign; null: it would go unsigned. */
+      readonly signed_by: string | null;
+      /** @description What older undelivered mail it would replace. */
+      readonly collapse: ('key' | 'tag') | null;
+      readonly collapse_key: string | null;
+      readonly throttles: readonly {
+        readonly scope: string;
+        /** @enum {string} */
+        readonly per: 'recipient' | 'scope';
+        readonly count: number;
+        readonly per_ms: number;
+      }[];
+      readonly suppression: ('apply' | 'bypass') | null;
+      readonly delayed_after_ms: number | null;
+      readonly return_path: string | null;
+      readonly warnings: readonly string[];
+      readonly recipients: readonly {
+        readonly recipient: string;
+        readonly rule: string;
+        readonly reason: string;
+        /** @description The routes that may carry it, in order: the first that is not down is used. */
+        readonly via: readonly string[];
+        /** @description The first of them. */
+        readonly route: string;
+        /** @description Routes of the rule that may not carry it. */
+        readonly left_out: readonly string[];
+        /** @description Every rule that was looked at, up to the one that matched. */
+        readonly considered: readonly {
+          readonly rule: string;
+          readonly matches: boolean;
+          readonly reason: string;
+        }[];
+      }[];
     };
     /** @description Links of one kind to one host: never a path or a query. */
     readonly Link: {
@@ -646,6 +986,7 @@ export interface components {
         | 'forbidden'
         | 'cross-origin'
         | 'not-found'
+        | 'content-gone'
         | 'too-large'
         | 'unsupported-media-type'
         | 'wrong-host'
@@ -854,6 +1195,17 @@ export interface components {
       readonly created_at: string;
       readonly expires_at: string | null;
     };
+    readonly SuppressionChange: {
+      /** @description Why, in words. */
+      readonly reason?: string;
+      /**
+       * Format: date-time
+       * @description Until when it stands; for ever when it and `for` are absent.
+       */
+      readonly expires_at?: string;
+      /** @description How long it stands, in place of `expires_at`: `12h`, `30d`. */
+      readonly for?: string;
+    };
     readonly SuppressionPage: {
       readonly data: readonly components['schemas']['Suppression'][];
       /** @description Whether there are more at this moment. */
@@ -875,6 +1227,116 @@ export interface components {
         readonly p95: number | null;
         readonly p99: number | null;
       };
+    };
+    /** @description A webhook endpoint of the config, and how it fares. */
+    readonly Webhook: {
+      readonly name: string;
+      /** @description As in the config, without its query; null: the config cannot be read. */
+      readonly url: string | null;
+      /** @description Types of events. */
+      readonly events: readonly string[];
+      /** @description Empty: of all tags. */
+      readonly tags: readonly string[];
+      /** @enum {string} */
+      readonly state: 'active' | 'disabled';
+      readonly disabled_at: string | null;
+      readonly disabled_reason: string | null;
+      readonly failing_since: string | null;
+      /** @description Events that wait to be sent; of a long backlog the first 10000 are counted. */
+      readonly pending: number;
+      /** @description Events that were given up after the last try. */
+      readonly dead: number;
+      readonly oldest_pending_at: string | null;
+      readonly last_delivered_at: string | null;
+      readonly last_failed_at: string | null;
+      readonly next_attempt_at: string | null;
+    };
+    /** @description One event for one endpoint, with its attempts. */
+    readonly WebhookDelivery: {
+      readonly id: string;
+      readonly webhook: string;
+      /** @description The `webhook-id` of each attempt. */
+      readonly event_id: string;
+      readonly seq: number;
+      /** @enum {string} */
+      readonly type:
+        | 'message.accepted'
+        | 'message.rejected'
+        | 'message.deferred'
+        | 'message.delayed'
+        | 'message.delivered'
+        | 'message.bounced'
+        | 'message.expired'
+        | 'message.superseded'
+        | 'message.suppressed'
+        | 'message.throttled'
+        | 'message.canceled'
+        | 'message.quarantined'
+        | 'message.complained'
+        | 'route.down'
+        | 'route.up'
+        | 'webhook.disabled';
+      /** @description Id of the message (`msg_...`). */
+      readonly message_id: string | null;
+      /** @enum {string} */
+      readonly state: 'pending' | 'delivered' | 'dead';
+      readonly next_attempt_at: string | null;
+      readonly attempts: readonly {
+        readonly number: number;
+        /**
+         * Format: date-time
+         * @description When it began.
+         */
+        readonly started_at: string;
+        /** @description HTTP status; null: no answer came. */
+        readonly status: number | null;
+        readonly latency_ms: number;
+        /** @description Begin of the answer, or what went wrong. */
+        readonly response: string;
+      }[];
+    };
+    readonly WebhookDeliveryPage: {
+      readonly data: readonly components['schemas']['WebhookDelivery'][];
+      /** @description Whether there are more at this moment. */
+      readonly has_more: boolean;
+      /** @description Give it as `cursor` to get what follows; null: there is nothing. */
+      readonly next_cursor: string | null;
+    };
+    readonly WebhookList: {
+      readonly data: readonly components['schemas']['Webhook'][];
+    };
+    /** @description Which events are sent again: one way of saying it. */
+    readonly WebhookReplay: {
+      /**
+       * @description One event.
+       * @example evt_01kqpz3v6e8xq2m4n7r9t0w5ya
+       */
+      readonly event_id?: string;
+      /** @description Several events. */
+      readonly event_ids?: readonly string[];
+      /**
+       * @description Events from this moment on, up to `until`. RFC 3339, or a span back from now: `24h`.
+       * @example 24h
+       * @example 2026-01-05T10:00:00Z
+       */
+      readonly since?: string;
+      /**
+       * @description Up to this moment, without it; absent: now. Only with `since`. RFC 3339, or a span back from now: `24h`.
+       * @example 24h
+       * @example 2026-01-05T10:00:00Z
+       */
+      readonly until?: string;
+      /**
+       * @description Every event that was given up.
+       * @constant
+       */
+      readonly dead?: true;
+    };
+    readonly WebhookReplayResult: {
+      /** @description Events that now wait to be sent. */
+      readonly queued: number;
+      /** @description Ids that are not in the log, or that the endpoint does not want. */
+      readonly unknown: readonly string[];
     };
   };
   responses: never;
@@ -1347,6 +1809,327 @@ export interface operations {
       };
     };
   };
+  readonly getMessageContent: {
+    readonly parameters: {
+      readonly query?: never;
+      readonly header?: never;
+      readonly path: {
+        /** @description Id of a message (`msg_...`). */
+        readonly id: string;
+      };
+      readonly cookie?: never;
+    };
+    readonly requestBody?: never;
+    readonly responses: {
+      /** @description The message. */
+      readonly 200: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'message/rfc822': string;
+        };
+      };
+      /** @description `bad-request`: Not HTTP, or not JSON, that can be read. */
+      readonly 400: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unauthorized`: Send a token of `http.tokens`. */
+      readonly 401: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `forbidden`: The token has not the scope that the call needs. `cross-origin`: A page of another site made this request. */
+      readonly 403: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `not-found`: There is no such thing, or no such call. */
+      readonly 404: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `content-gone`: It was destroyed with its last delivery, or is past its retention. */
+      readonly 410: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `wrong-host`: A loopback listener answers to its own names. */
+      readonly 421: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `validation`: `errors` names each value and what is wrong with it. */
+      readonly 422: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `too-many-requests`: Wait as long as `retry-after` says. */
+      readonly 429: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `internal`: A bug: the log has the reason under the `request_id`. */
+      readonly 500: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unavailable`: Try again when `retry-after` says. */
+      readonly 503: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  readonly cancelMessage: {
+    readonly parameters: {
+      readonly query?: never;
+      readonly header?: never;
+      readonly path: {
+        /** @description Id of a message (`msg_...`). */
+        readonly id: string;
+      };
+      readonly cookie?: never;
+    };
+    readonly requestBody?: never;
+    readonly responses: {
+      /** @description What was asked for. */
+      readonly 200: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/json': components['schemas']['Change'];
+        };
+      };
+      /** @description `bad-request`: Not HTTP, or not JSON, that can be read. */
+      readonly 400: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unauthorized`: Send a token of `http.tokens`. */
+      readonly 401: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `forbidden`: The token has not the scope that the call needs. `cross-origin`: A page of another site made this request. */
+      readonly 403: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `not-found`: There is no such thing, or no such call. */
+      readonly 404: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `wrong-host`: A loopback listener answers to its own names. */
+      readonly 421: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `validation`: `errors` names each value and what is wrong with it. */
+      readonly 422: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `too-many-requests`: Wait as long as `retry-after` says. */
+      readonly 429: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `internal`: A bug: the log has the reason under the `request_id`. */
+      readonly 500: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unavailable`: Try again when `retry-after` says. */
+      readonly 503: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  readonly retryMessage: {
+    readonly parameters: {
+      readonly query?: never;
+      readonly header?: never;
+      readonly path: {
+        /** @description Id of a message (`msg_...`). */
+        readonly id: string;
+      };
+      readonly cookie?: never;
+    };
+    readonly requestBody?: never;
+    readonly responses: {
+      /** @description What was asked for. */
+      readonly 200: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/json': components['schemas']['Change'];
+        };
+      };
+      /** @description `bad-request`: Not HTTP, or not JSON, that can be read. */
+      readonly 400: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unauthorized`: Send a token of `http.tokens`. */
+      readonly 401: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `forbidden`: The token has not the scope that the call needs. `cross-origin`: A page of another site made this request. */
+      readonly 403: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `not-found`: There is no such thing, or no such call. */
+      readonly 404: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `wrong-host`: A loopback listener answers to its own names. */
+      readonly 421: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `validation`: `errors` names each value and what is wrong with it. */
+      readonly 422: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `too-many-requests`: Wait as long as `retry-after` says. */
+      readonly 429: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `internal`: A bug: the log has the reason under the `request_id`. */
+      readonly 500: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unavailable`: Try again when `retry-after` says. */
+      readonly 503: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
   readonly listEvents: {
     readonly parameters: {
       readonly query?: {
@@ -1375,6 +2158,109 @@ export interface operations {
         };
         content: {
           readonly 'application/json': components['schemas']['EventPage'];
+        };
+      };
+      /** @description `bad-request`: Not HTTP, or not JSON, that can be read. */
+      readonly 400: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unauthorized`: Send a token of `http.tokens`. */
+      readonly 401: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `forbidden`: The token has not the scope that the call needs. `cross-origin`: A page of another site made this request. */
+      readonly 403: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `wrong-host`: A loopback listener answers to its own names. */
+      readonly 421: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `validation`: `errors` names each value and what is wrong with it. */
+      readonly 422: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `too-many-requests`: Wait as long as `retry-after` says. */
+      readonly 429: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `internal`: A bug: the log has the reason under the `request_id`. */
+      readonly 500: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unavailable`: Try again when `retry-after` says. */
+      readonly 503: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  readonly streamEvents: {
+    readonly parameters: {
+      readonly query?: {
+        /** @description Begin with what came after this `seq`; absent, and no `Last-Event-ID`: with what comes from now on. */
+        readonly after_seq?: number;
+        /** @description Event types, with commas between them; `message.*` stands for all that begin so. */
+        readonly type?: string;
+        readonly tag?: string;
+        /** @description Happened at or after this. RFC 3339, or a span back from now: `24h`. */
+        readonly since?: string;
+      };
+      readonly header?: {
+        /** @description The `seq` of the last event that was seen; goes before `after_seq`. */
+        readonly 'last-event-id'?: number;
+      };
+      readonly path?: never;
+      readonly cookie?: never;
+    };
+    readonly requestBody?: never;
+    readonly responses: {
+      /** @description Events without an end. */
+      readonly 200: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'text/event-stream': string;
         };
       };
       /** @description `bad-request`: Not HTTP, or not JSON, that can be read. */
@@ -1493,6 +2379,310 @@ export interface operations {
       };
       /** @description `forbidden`: The token has not the scope that the call needs. `cross-origin`: A page of another site made this request. */
       readonly 403: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `wrong-host`: A loopback listener answers to its own names. */
+      readonly 421: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `validation`: `errors` names each value and what is wrong with it. */
+      readonly 422: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `too-many-requests`: Wait as long as `retry-after` says. */
+      readonly 429: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `internal`: A bug: the log has the reason under the `request_id`. */
+      readonly 500: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unavailable`: Try again when `retry-after` says. */
+      readonly 503: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  readonly getSuppression: {
+    readonly parameters: {
+      readonly query?: never;
+      readonly header?: never;
+      readonly path: {
+        readonly address: string;
+      };
+      readonly cookie?: never;
+    };
+    readonly requestBody?: never;
+    readonly responses: {
+      /** @description What was asked for. */
+      readonly 200: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/json': components['schemas']['Suppression'];
+        };
+      };
+      /** @description `bad-request`: Not HTTP, or not JSON, that can be read. */
+      readonly 400: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unauthorized`: Send a token of `http.tokens`. */
+      readonly 401: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `forbidden`: The token has not the scope that the call needs. `cross-origin`: A page of another site made this request. */
+      readonly 403: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `not-found`: There is no such thing, or no such call. */
+      readonly 404: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `wrong-host`: A loopback listener answers to its own names. */
+      readonly 421: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `validation`: `errors` names each value and what is wrong with it. */
+      readonly 422: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `too-many-requests`: Wait as long as `retry-after` says. */
+      readonly 429: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `internal`: A bug: the log has the reason under the `request_id`. */
+      readonly 500: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unavailable`: Try again when `retry-after` says. */
+      readonly 503: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  readonly putSuppression: {
+    readonly parameters: {
+      readonly query?: never;
+      readonly header?: never;
+      readonly path: {
+        readonly address: string;
+      };
+      readonly cookie?: never;
+    };
+    readonly requestBody: {
+      readonly content: {
+        readonly 'application/json': components['schemas']['SuppressionChange'];
+      };
+    };
+    readonly responses: {
+      /** @description What was asked for. */
+      readonly 200: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/json': components['schemas']['Suppression'];
+        };
+      };
+      /** @description `bad-request`: Not HTTP, or not JSON, that can be read. */
+      readonly 400: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unauthorized`: Send a token of `http.tokens`. */
+      readonly 401: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `forbidden`: The token has not the scope that the call needs. `cross-origin`: A page of another site made this request. */
+      readonly 403: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `wrong-host`: A loopback listener answers to its own names. */
+      readonly 421: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `validation`: `errors` names each value and what is wrong with it. */
+      readonly 422: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `too-many-requests`: Wait as long as `retry-after` says. */
+      readonly 429: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `internal`: A bug: the log has the reason under the `request_id`. */
+      readonly 500: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unavailable`: Try again when `retry-after` says. */
+      readonly 503: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  readonly deleteSuppression: {
+    readonly parameters: {
+      readonly query?: never;
+      readonly header?: never;
+      readonly path: {
+        readonly address: string;
+      };
+      readonly cookie?: never;
+    };
+    readonly requestBody?: never;
+    readonly responses: {
+      /** @description It is not suppressed any more. */
+      readonly 204: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/json': unknown;
+        };
+      };
+      /** @description `bad-request`: Not HTTP, or not JSON, that can be read. */
+      readonly 400: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unauthorized`: Send a token of `http.tokens`. */
+      readonly 401: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `forbidden`: The token has not the scope that the call needs. `cross-origin`: A page of another site made this request. */
+      readonly 403: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `not-found`: There is no such thing, or no such call. */
+      readonly 404: {
         headers: {
           readonly [name: string]: unknown;
         };
@@ -1867,6 +3057,533 @@ export interface operations {
       };
       /** @description `forbidden`: The token has not the scope that the call needs. `cross-origin`: A page of another site made this request. */
       readonly 403: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `wrong-host`: A loopback listener answers to its own names. */
+      readonly 421: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `validation`: `errors` names each value and what is wrong with it. */
+      readonly 422: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `too-many-requests`: Wait as long as `retry-after` says. */
+      readonly 429: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `internal`: A bug: the log has the reason under the `request_id`. */
+      readonly 500: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unavailable`: Try again when `retry-after` says. */
+      readonly 503: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  readonly explainMessage: {
+    readonly parameters: {
+      readonly query?: never;
+      readonly header?: never;
+      readonly path?: never;
+      readonly cookie?: never;
+    };
+    readonly requestBody: {
+      readonly content: {
+        readonly 'application/json': components['schemas']['ExplainMessage'];
+      };
+    };
+    readonly responses: {
+      /** @description What was asked for. */
+      readonly 200: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/json': components['schemas']['Explanation'];
+        };
+      };
+      /** @description `bad-request`: Not HTTP, or not JSON, that can be read. */
+      readonly 400: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unauthorized`: Send a token of `http.tokens`. */
+      readonly 401: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `forbidden`: The token has not the scope that the call needs. `cross-origin`: A page of another site made this request. */
+      readonly 403: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `too-large`: The body is larger than the call takes. */
+      readonly 413: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unsupported-media-type`: The body has another `content-type` than the call takes. */
+      readonly 415: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `wrong-host`: A loopback listener answers to its own names. */
+      readonly 421: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `malformed-message`: The message, or a header of it, is not as it must be; `detail` says what. */
+      readonly 422: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `too-many-requests`: Wait as long as `retry-after` says. */
+      readonly 429: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `internal`: A bug: the log has the reason under the `request_id`. */
+      readonly 500: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unavailable`: Try again when `retry-after` says. */
+      readonly 503: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  readonly listWebhooks: {
+    readonly parameters: {
+      readonly query?: never;
+      readonly header?: never;
+      readonly path?: never;
+      readonly cookie?: never;
+    };
+    readonly requestBody?: never;
+    readonly responses: {
+      /** @description What was asked for. */
+      readonly 200: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/json': components['schemas']['WebhookList'];
+        };
+      };
+      /** @description `bad-request`: Not HTTP, or not JSON, that can be read. */
+      readonly 400: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unauthorized`: Send a token of `http.tokens`. */
+      readonly 401: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `forbidden`: The token has not the scope that the call needs. `cross-origin`: A page of another site made this request. */
+      readonly 403: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `wrong-host`: A loopback listener answers to its own names. */
+      readonly 421: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `validation`: `errors` names each value and what is wrong with it. */
+      readonly 422: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `too-many-requests`: Wait as long as `retry-after` says. */
+      readonly 429: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `internal`: A bug: the log has the reason under the `request_id`. */
+      readonly 500: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unavailable`: Try again when `retry-after` says. */
+      readonly 503: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  readonly listWebhookDeliveries: {
+    readonly parameters: {
+      readonly query?: {
+        readonly state?: 'pending' | 'delivered' | 'dead';
+        readonly cursor?: number;
+        /** @description How many at most: 1 to 100. */
+        readonly limit?: number;
+      };
+      readonly header?: never;
+      readonly path: {
+        /** @description As in the config. */
+        readonly name: string;
+      };
+      readonly cookie?: never;
+    };
+    readonly requestBody?: never;
+    readonly responses: {
+      /** @description What was asked for. */
+      readonly 200: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/json': components['schemas']['WebhookDeliveryPage'];
+        };
+      };
+      /** @description `bad-request`: Not HTTP, or not JSON, that can be read. */
+      readonly 400: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unauthorized`: Send a token of `http.tokens`. */
+      readonly 401: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `forbidden`: The token has not the scope that the call needs. `cross-origin`: A page of another site made this request. */
+      readonly 403: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `not-found`: There is no such thing, or no such call. */
+      readonly 404: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `wrong-host`: A loopback listener answers to its own names. */
+      readonly 421: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `validation`: `errors` names each value and what is wrong with it. */
+      readonly 422: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `too-many-requests`: Wait as long as `retry-after` says. */
+      readonly 429: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `internal`: A bug: the log has the reason under the `request_id`. */
+      readonly 500: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unavailable`: Try again when `retry-after` says. */
+      readonly 503: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  readonly replayWebhook: {
+    readonly parameters: {
+      readonly query?: never;
+      readonly header?: never;
+      readonly path: {
+        /** @description As in the config. */
+        readonly name: string;
+      };
+      readonly cookie?: never;
+    };
+    readonly requestBody: {
+      readonly content: {
+        readonly 'application/json': components['schemas']['WebhookReplay'];
+      };
+    };
+    readonly responses: {
+      /** @description What was asked for. */
+      readonly 202: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/json': components['schemas']['WebhookReplayResult'];
+        };
+      };
+      /** @description `bad-request`: Not HTTP, or not JSON, that can be read. */
+      readonly 400: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unauthorized`: Send a token of `http.tokens`. */
+      readonly 401: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `forbidden`: The token has not the scope that the call needs. `cross-origin`: A page of another site made this request. */
+      readonly 403: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `not-found`: There is no such thing, or no such call. */
+      readonly 404: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `wrong-host`: A loopback listener answers to its own names. */
+      readonly 421: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `validation`: `errors` names each value and what is wrong with it. */
+      readonly 422: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `too-many-requests`: Wait as long as `retry-after` says. */
+      readonly 429: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `internal`: A bug: the log has the reason under the `request_id`. */
+      readonly 500: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unavailable`: Try again when `retry-after` says. */
+      readonly 503: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  readonly enableWebhook: {
+    readonly parameters: {
+      readonly query?: never;
+      readonly header?: never;
+      readonly path: {
+        /** @description As in the config. */
+        readonly name: string;
+      };
+      readonly cookie?: never;
+    };
+    readonly requestBody?: never;
+    readonly responses: {
+      /** @description What was asked for. */
+      readonly 200: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/json': components['schemas']['Webhook'];
+        };
+      };
+      /** @description `bad-request`: Not HTTP, or not JSON, that can be read. */
+      readonly 400: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unauthorized`: Send a token of `http.tokens`. */
+      readonly 401: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `forbidden`: The token has not the scope that the call needs. `cross-origin`: A page of another site made this request. */
+      readonly 403: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `not-found`: There is no such thing, or no such call. */
+      readonly 404: {
         headers: {
           readonly [name: string]: unknown;
         };

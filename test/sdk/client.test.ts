@@ -3,9 +3,20 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LeadpushRelay } from '../../src/sdk/client.ts';
 import { webhooks } from '../../src/sdk/index.ts';
 import { verifyWebhook } from '../../src/sdk/verify.ts';
-import { type Answer, createTestRuntime, driving, type FakeRelay, hangUp, json, startFakeRelay } from './server.ts';
+import {
+  type Answer,
+  createTestRuntime,
+  driving,
+  type FakeRelay,
+  hangUp,
+  json,
+  problem,
+  startFakeRelay,
+} from './server.ts';
 
 const PAGE = { data: [{ id: 1 }], has_more: false, next_cursor: null };
+const nothing: Answer = (response) => void response.writeHead(204).end();
+const bytes: Answer = (response) => void response.writeHead(200, { 'content-type': 'message/rfc822' }).end('From: a');
 
 let relay: FakeRelay;
 let client: LeadpushRelay;
@@ -33,6 +44,14 @@ const CALLS: readonly (readonly [asks: string, answer: Answer, gives: unknown, c
     PAGE,
     () => client.messages.list({ state: 'bounced', since: new Date(Date.UTC(2026, 0, 1)) }).page('c'),
   ],
+  ['POST /v1/messages/m/cancel', json({ changed: [] }), { changed: [] }, () => client.messages.cancel('m')],
+  ['POST /v1/messages/m/retry', json({ changed: [] }), { changed: [] }, () => client.messages.retry('m')],
+  [
+    'GET /v1/messages/m/content',
+    bytes,
+    'From: a',
+    async () => new TextDecoder().decode(await client.messages.content('m')),
+  ],
   [
     'GET /v1/events?type=message.*%2Croute.up&after_seq=0',
     json(PAGE),
@@ -40,10 +59,18 @@ const CALLS: readonly (readonly [asks: string, answer: Answer, gives: unknown, c
     () => client.events.list({ type: ['message.*', 'route.up'], after_seq: 0 }).page(),
   ],
   ['GET /v1/suppressions?limit=5', json(PAGE), PAGE, () => client.suppressions.list({ limit: 5 }).page()],
+  ['GET /v1/suppressions/b%40example.net', json({}), {}, () => client.suppressions.get('b@example.net')],
+  ['PUT /v1/suppressions/b%40example.net', json({}), {}, () => client.suppressions.put('b@example.net', {})],
+  ['DELETE /v1/suppressions/b%40example.net', nothing, undefined, () => client.suppressions.delete('b@example.net')],
   ['GET /v1/routes', json({ data: [1] }), [1], () => client.routes.list()],
   ['GET /v1/senders', json({ data: [1] }), [1], () => client.senders.list()],
   ['GET /v1/stats?since=24h', json({ tags: [] }), { tags: [] }, () => client.stats.get({ since: '24h' })],
   ['GET /v1/queue?limit=1', json({ data: [] }), { data: [] }, () => client.queue.list({ limit: 1 })],
+  ['POST /v1/rules/explain', json({ verdict: 'accept' }), { verdict: 'accept' }, () => client.rules.explain(MESSAGE)],
+  ['GET /v1/webhooks', json({ data: [1] }), [1], () => client.webhooks.list()],
+  ['GET /v1/webhooks/a%20b/deliveries', json(PAGE), PAGE, () => client.webhooks.deliveries('a b').page()],
+  ['POST /v1/webhooks/w/enable', json({}), {}, () => client.webhooks.enable('w')],
+  ['POST /v1/webhooks/w/replay', json({}, 202), {}, () => client.webhooks.replay('w', { event_id: 'evt_1' })],
 ];
 
 describe('a call', () => {
@@ -64,8 +91,15 @@ describe('a call', () => {
     },
   );
 
+  it('to delete is done when an earlier try, whose answer was lost, did it', async () => {
+    relay.answer(hangUp, problem(404, 'not-found'));
+    expect(await driving(runtime.clock, client.suppressions.delete('b@example.net'))).toBeUndefined();
+    relay.answer(problem(404, 'not-found'));
+    await expect(client.suppressions.delete('b@example.net')).rejects.toMatchObject({ code: 'not-found' });
+  });
+
   it('without an id, or with one that leads elsewhere, is not made', async () => {
-    for (const id of ['', '.', '..']) expect(() => client.messages.get(id)).toThrow(TypeError);
+    for (const id of ['', '.', '..']) expect(() => client.messages.cancel(id)).toThrow(TypeError);
     expect(relay.asked).toEqual([]);
   });
 });

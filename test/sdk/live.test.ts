@@ -6,8 +6,9 @@ import { createTransport } from 'nodemailer';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LeadpushRelay } from '../../src/sdk/client.ts';
 import { leadpushTransport } from '../../src/sdk/nodemailer.ts';
+import type { EventType, RelayEvent } from '../../src/sdk/types.ts';
 import { type NextHop, reply, startNextHop } from '../support/next-hop.ts';
-import { createRelayHome, type RelayHome, type RelayProcess, sandboxConfig } from '../support/relay.ts';
+import { createRelayHome, type RelayHome, type RelayProcess, sandboxConfig, until } from '../support/relay.ts';
 
 const TOKENS = { all: 'lp_everything', reader: 'lp_reads-only' };
 const hashOf = (token: string): string => `sha256:${createHash('sha256').update(token).digest('hex')}`;
@@ -163,6 +164,7 @@ describe('nodemailer', () => {
     const message = await client().messages.get(info.id);
     expect(message).toMatchObject({ tag: 'otp', metadata: { user: '42' }, message_id: info.messageId });
     expect(Date.parse(message.deadline) - Date.parse(message.accepted_at)).toBe(600_000);
+    expect(new TextDecoder().decode(await client().messages.content(info.id))).not.toMatch(/x-leadpush/i);
   });
 
   it('fails as over SMTP when the relay refuses the mail', async () => {
@@ -177,4 +179,89 @@ describe('nodemailer', () => {
     await expect(sending).rejects.toThrow(/localhost/);
     await expect(sending).rejects.not.toThrow(/token=123/);
   });
+});
+
+describe('events', () => {
+  /** What the types of the SDK promise, by type. */
+  const SURE: Partial<Record<EventType, readonly string[]>> = {
+    'message.accepted': ['message', 'delivery'],
+    'message.rejected': ['message', 'refusal'],
+    'message.deferred': ['message', 'delivery'],
+    'message.delivered': ['message', 'delivery', 'attempt'],
+    'message.bounced': ['message', 'delivery', 'bounce'],
+    'message.superseded': ['message', 'delivery', 'superseded_by'],
+    'message.suppressed': ['message', 'delivery', 'reason'],
+    'message.throttled': ['message', 'delivery', 'reason'],
+    'message.canceled': ['message', 'delivery'],
+    'route.down': ['route'],
+  };
+
+  it('tell what their types say', async () => {
+    const sdk = client();
+    const send = (to: string, over = {}): Promise<{ readonly id: string }> =>
+      sdk.messages.send({ ...RESET, to: [to], ...over });
+    await send('gone@hop.example.net');
+    await until(
+      async () => (await sdk.events.list({ type: 'message.bounced' }).page()).data.length > 0,
+      'the bounce is told',
+    );
+    await send('gone@hop.example.net');
+    await send('busy@hop.example.net');
+    const { id } = await send('busy@hop.example.net');
+    await until(
+      async () => (await sdk.messages.get(id)).deliveries[0]?.state === 'deferred',
+      'the second mail is deferred',
+    );
+    await sdk.messages.cancel(id);
+    for (let i = 0; i < 4; i++) await send('often@example.net');
+    await expect(send('ann@example.net', { text: 'https://elsewhere.example.com/' })).rejects.toMatchObject({
+      code: 'link-policy',
+    });
+    for (let i = 0; i < 3; i++) await send(`one-${i}@closed.example.net`);
+    await until(
+      async () => (await sdk.events.list({ type: 'route.down' }).page()).data.length > 0,
+      'the route is down',
+    );
+
+    const told = new Map<EventType, RelayEvent[]>();
+    for await (const event of sdk.events.list({ after_seq: 0 })) {
+      told.set(event.type, [...(told.get(event.type) ?? []), event]);
+    }
+    for (const [type, parts] of Object.entries(SURE)) {
+      const events = told.get(type as EventType) ?? [];
+      expect(events, type).not.toEqual([]);
+      for (const { data } of events) {
+        expect(
+          parts.filter((part) => Reflect.get(data, part) === undefined || Reflect.get(data, part) === null),
+        ).toEqual([]);
+      }
+    }
+  });
+
+  it('come without a gap and none twice over a relay that is killed and started again', async () => {
+    const stop = new AbortController();
+    const seqs: number[] = [];
+    let lost = 0;
+    const first = (await client().events.list().page()).data.at(-1)?.data.seq ?? 0;
+    const following = (async () => {
+      const options = { signal: stop.signal, onReconnect: () => void (lost += 1) };
+      for await (const event of client().events.stream({ after_seq: first }, options)) seqs.push(event.data.seq);
+    })();
+    const send = (at: number): Promise<unknown> =>
+      client().messages.send({ ...RESET, tag: 'otp', to: [`s${at}@example.net`] });
+    for (let i = 0; i < 5; i++) await send(i);
+    await until(() => seqs.length >= 10, 'the events of five messages');
+    await relay.kill9();
+    relay = await home.start();
+    for (let i = 5; i < 10; i++) await send(i);
+    const last = async (): Promise<number> => (await client().events.list().page()).data.at(-1)?.data.seq ?? 0;
+    await until(async () => {
+      const delivered = await client().events.list({ type: 'message.delivered', after_seq: first }).page();
+      return delivered.data.length === 10 && seqs.at(-1) === (await last());
+    }, 'the events of ten messages');
+    stop.abort();
+    await following;
+    expect(lost).toBeGreaterThan(0);
+    expect(seqs).toEqual(seqs.map((_, at) => first + 1 + at));
+  }, 60_000);
 });

@@ -106,7 +106,7 @@ describe('the packed package', () => {
          for await (const event of relay.events.stream({}, { signal: new AbortController().signal })) told(event);
          told(await webhooks.verify(new Uint8Array(), headers, ['a', 'b']));
          try {
-           await relay.messages.get('msg_1');
+           await relay.messages.cancel('msg_1');
          } catch (error) {
            if (error instanceof LeadpushError && error.code === 'not-found') return;
            // @ts-expect-error no such code

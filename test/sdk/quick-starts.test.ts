@@ -104,12 +104,17 @@ describe('a quick start', () => {
     const drive = `
       await auth.api.signUpEmail({ body: { email: 'ben@example.net', name: 'Ben', password: 'the forgotten one' } });
       await auth.api.requestPasswordReset({ body: { email: 'ben@example.net', redirectTo: 'https://accounts.example.com/new' } });
-      console.log('SENT', (await relay.messages.list({ recipient: 'ben@example.net' }).page()).data.length);`;
+      for await (const event of relay.events.stream({ type: 'message.delivered', after_seq: 0 })) {
+        if (event.data.delivery.recipient !== 'ben@example.net') continue;
+        console.log('SENT', Buffer.from(await relay.messages.content(event.data.message.id)).toString());
+        break;
+      }`;
     const example = await startExample(sdk.dir, 'better-auth', `${here(await quickStart('ts'))}\n${drive}`, {
       AUTH_SECRET: 'only for the test of quick starts: 0123456789',
     });
     expect(await example.ended, example.output()).toBe(0);
-    expect(example.output()).toContain('SENT 1');
+    expect(example.output()).toContain('Subject: Choose a new password');
+    expect(example.output()).toMatch(/https:\/\/accounts\.example\.com\/api\/auth\/reset-password\//);
     expect(await trace('ben@example.net')).toContain(`"flow":"reset-`);
   });
 

@@ -16,12 +16,16 @@ const DRIVES: Readonly<Record<string, readonly { readonly drive?: string; readon
   'Quick start': [{ writes: /^queued as msg_\w+\n$/ }],
   Messages: [
     {
-      drive: `console.log('END');`,
-      writes: /^(?:ann@example\.net: \w+)\n(?:msg_\w+ password-reset 20\S+\n)+END\n$/,
+      drive: `console.log('END', content.length > 500, changed.length);`,
+      writes: /^(?:ann@example\.net: \w+)\n(?:msg_\w+ password-reset 20\S+\n)+END true 0\n$/,
     },
     { drive: `console.log('END');`, writes: /^END\n$/ },
   ],
   Lists: [{ drive: `console.log(first.data.length, second);`, writes: /^\d+ null\n$/ }],
+  Events: [{ drive: `console.log('END');`, writes: /ann@example\.net: captured[^]*END\n$/ }],
+  'Suppressions, and how the relay fares': [
+    { writes: /^asked by phone\n[^]*sandbox[^]*password-reset[^]*example\.com/ },
+  ],
   Errors: [{ writes: /^no such message\n$/ }],
   Webhooks: [
     {

@@ -47,15 +47,15 @@ function stream(chunk: string, then: (response: ServerResponse) => void = () => 
 const breaking = (...seqs: readonly number[]): Answer => stream(text(...seqs), (response) => response.destroy());
 const ending = (...seqs: readonly number[]): Answer => stream(text(...seqs), (response) => void response.end());
 
-function open(options: StreamOptions = {}, startId = ''): AsyncGenerator<RelayEvent, void, undefined> {
+function open(options: StreamOptions = {}, afterSeq: number | null = 0): AsyncGenerator<RelayEvent, void, undefined> {
   const transport = createTransport({ baseUrl: relay.baseUrl, token: 't' }, runtime);
-  return streamEvents(transport, '/v1/events/stream', { tag: 'otp' }, startId, options);
+  return streamEvents(transport, { tag: 'otp' }, afterSeq, options);
 }
 
 /** The sequence numbers of the first `count` events. */
-async function take(count: number, options: StreamOptions = {}, startId = ''): Promise<number[]> {
+async function take(count: number, options: StreamOptions = {}, afterSeq: number | null = 0): Promise<number[]> {
   const seqs: number[] = [];
-  for await (const event of open(options, startId)) {
+  for await (const event of open(options, afterSeq)) {
     seqs.push(event.data.seq);
     if (seqs.length === count) break;
   }
@@ -72,7 +72,7 @@ describe('the stream', () => {
       url: '/v1/events/stream?tag=otp',
       headers: { accept: 'text/event-stream', authorization: 'Bearer t' },
     });
-    expect(ids()).toEqual([undefined]);
+    expect(ids()).toEqual(['0']);
   });
 
   it('ends the connection when the caller has enough', async () => {
@@ -96,7 +96,7 @@ describe('the stream', () => {
     expect(await driving(runtime.clock, take(5, { onReconnect: ({ error }) => void lost.push(error) }))).toEqual([
       1, 2, 3, 4, 5,
     ]);
-    expect(ids()).toEqual([undefined, '2', '3', '3', '3']);
+    expect(ids()).toEqual(['0', '2', '3', '3', '3']);
     expect(lost.map(({ code }) => code)).toEqual([
       'connection-failed',
       'connection-failed',
@@ -107,8 +107,27 @@ describe('the stream', () => {
 
   it('begins after the event that it is told', async () => {
     relay.answer(stream(text(8)));
-    expect(await take(1, {}, '7')).toEqual([8]);
+    expect(await take(1, {}, 7)).toEqual([8]);
     expect(ids()).toEqual(['7']);
+  });
+
+  it('begins now when it is told nothing, and leaves nothing out when its first connections break', async () => {
+    const newest = { data: [{ type: 'route.up', data: { seq: 7 } }], has_more: false, next_cursor: '7' };
+    relay.answer(hangUp, json(newest), breaking(), stream(text(8)));
+    expect(await driving(runtime.clock, take(1, {}, null))).toEqual([8]);
+    expect(relay.asked.map(({ url }) => url)).toEqual([
+      '/v1/events?limit=1',
+      '/v1/events?limit=1',
+      '/v1/events/stream?tag=otp',
+      '/v1/events/stream?tag=otp',
+    ]);
+    expect(ids()).toEqual([undefined, undefined, '7', '7']);
+  });
+
+  it('begins with the first event of a log that is empty', async () => {
+    relay.answer(json({ data: [], has_more: false, next_cursor: null }), stream(text(1)));
+    expect(await take(1, {}, null)).toEqual([1]);
+    expect(ids()).toEqual([undefined, '0']);
   });
 
   it('goes on from an id that came without an event', async () => {
@@ -117,7 +136,7 @@ describe('the stream', () => {
       stream(text(41)),
     );
     expect(await driving(runtime.clock, take(1))).toEqual([41]);
-    expect(ids()).toEqual([undefined, '40']);
+    expect(ids()).toEqual(['0', '40']);
   });
 
   it('asks again for an event that broke off in the middle', async () => {
@@ -126,7 +145,7 @@ describe('the stream', () => {
       stream(text(2)),
     );
     expect(await driving(runtime.clock, take(2))).toEqual([1, 2]);
-    expect(ids()).toEqual([undefined, '1']);
+    expect(ids()).toEqual(['0', '1']);
   });
 
   it('waits longer each time, as long as nothing comes, and anew after an event', async () => {
