@@ -3,10 +3,11 @@
  * touches the process.
  *
  *   SIGTERM, SIGINT   the command ends in order; another one, not of the same moment, ends it at once
- *   a bug             an exception that nobody expected: its stack is written, the relay drains, and the exit code is 1
+ *   a bug             an exception that nobody expected: its name and places are written (`core/bug-text.ts`), the relay drains, and the exit code is 1
  */
 import { createProcessIo } from './cli/process-io.ts';
 import { runCli } from './cli/program.ts';
+import { bugText } from './core/bug-text.ts';
 import { systemClock } from './core/time.ts';
 
 /** Ctrl-C under npm arrives twice, from the terminal and from npm: within this span it counts as one. */
@@ -29,7 +30,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
 
 // An unhandled rejection comes here too (Node's default).
 process.on('uncaughtException', (error) => {
-  process.stderr.write(`leadpush-relay: a bug, the relay ends: ${error.stack ?? String(error)}\n`);
+  process.stderr.write(`leadpush-relay: a bug, the relay ends: ${bugText(error)}\n`);
   if (hasBug) return;
   hasBug = true;
   systemClock.after(DRAIN_MS, () => process.exit(1));

@@ -15,6 +15,7 @@ import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { isLoopback } from '../config/network.ts';
 import type { HttpConfig } from '../config/types.ts';
+import { bugText } from '../core/bug-text.ts';
 import { errorCode, errorText, RelayError } from '../core/errors.ts';
 import type { Clock } from '../core/time.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -158,7 +159,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     } else if (status >= 400 && status < 500) {
       refuse(reply, 'bad-request', 'The request is malformed.');
     } else {
-      log.error({ event: 'http.failed', request_id: request.id, reason: errorText(error) }, 'request failed');
+      log.error({ event: 'http.failed', request_id: request.id, reason: bugText(error) }, 'request failed');
       refuse(reply, 'internal', 'The log has the reason under this request_id.');
     }
   });

@@ -8,7 +8,8 @@
  * It never reports on a report: those have the null sender, and nothing is owed to that.
  */
 import type { EnvelopeAddress } from '../core/address.ts';
-import { errorText, RelayError } from '../core/errors.ts';
+import { bugText } from '../core/bug-text.ts';
+import { RelayError } from '../core/errors.ts';
 import type { MessageId } from '../core/ids.ts';
 import type { Refusal } from '../core/refusal.ts';
 import type { CancelTimer, Clock } from '../core/time.ts';
@@ -72,7 +73,7 @@ export function createReports(deps: ReportsDeps): Reports {
       log.error(
         {
           event: 'report.failed',
-          error: errorText(error),
+          error: bugText(error),
           ...(error instanceof RelayError ? { code: error.code } : {}),
         },
         'reports to envelope senders could not be sent; they are tried again',
@@ -121,7 +122,7 @@ export function createReports(deps: ReportsDeps): Reports {
       composed = composeReport({ ...facts, to, content, now: clock.now(), hostname: deps.hostname() });
     } catch (error) {
       // A bug, but one report must not hold up the others.
-      return drop(report, `it cannot be composed: ${errorText(error)}`);
+      return drop(report, `it cannot be composed: ${bugText(error)}`);
     }
     const answer = await deps.submit({ to, content: composed, paysReport: report.number });
     if (answer.kind !== 'refused') {

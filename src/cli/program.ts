@@ -7,7 +7,8 @@
  */
 import { MessageChannel } from 'node:worker_threads';
 import { Command, CommanderError } from 'commander';
-import { errorText, RelayError } from '../core/errors.ts';
+import { bugText } from '../core/bug-text.ts';
+import { RelayError } from '../core/errors.ts';
 import { VERSION } from '../version.ts';
 import { auditCommand } from './audit.ts';
 import { checkCommand } from './check.ts';
@@ -97,8 +98,7 @@ async function tellWhatWentWrong(io: CliIo, error: unknown): Promise<ExitCode> {
     await io.stderr.write(`${paint.red(`leadpush-relay: ${printable(error.message)}`)}\n${printable(hint)}`);
     return error.code === 'usage' ? 2 : 1;
   }
-  const stack = error instanceof Error && error.stack !== undefined ? error.stack : errorText(error);
-  await io.stderr.write(`${paint.red('leadpush-relay: this is a bug in the relay:')}\n${printable(stack)}\n`);
+  await io.stderr.write(`${paint.red('leadpush-relay: this is a bug in the relay:')}\n${printable(bugText(error))}\n`);
   return 1;
 }
 

@@ -11,7 +11,7 @@
 import type { Socket } from 'node:net';
 import { SMTPConnection, type SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection';
 import type { ListenerTls } from '../config/types.ts';
-import { errorText } from '../core/errors.ts';
+import { bugText } from '../core/bug-text.ts';
 import type { Clock } from '../core/time.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { BriefLog } from './smtp-brief-log.ts';
@@ -329,7 +329,7 @@ export abstract class SmtpWire extends SMTPConnection {
   protected fail(error: unknown, code: number = 451, text: string = '4.3.0 Internal error, try again later'): void {
     const { log, name } = this.context;
     log.error(
-      { event: 'smtp.failed', listener: name, client: this.address, error: errorText(error) },
+      { event: 'smtp.failed', listener: name, client: this.address, error: bugText(error) },
       'an SMTP command failed',
     );
     this.send(code, text);

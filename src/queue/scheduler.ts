@@ -11,7 +11,8 @@
  *
  * After a crash nothing is lost: leases of the dead process are taken back at start, as `uncertain` attempts.
  */
-import { errorText, RelayError } from '../core/errors.ts';
+import { bugText } from '../core/bug-text.ts';
+import { RelayError } from '../core/errors.ts';
 import type { DeliveryId, MessageId } from '../core/ids.ts';
 import type { LaneRoom } from '../core/lane-room.ts';
 import type { Priority } from '../core/message.ts';
@@ -299,7 +300,7 @@ export function createScheduler(
       .catch((error: unknown) => {
         // A bug, or the store out of reach at the end: the lease runs out and the attempt counts as uncertain.
         log.error(
-          { event: 'attempt.failed', message: lease.messageId, delivery: lease.deliveryId, reason: errorText(error) },
+          { event: 'attempt.failed', message: lease.messageId, delivery: lease.deliveryId, reason: bugText(error) },
           'attempt failed without a result',
         );
         nextLeaseEnd = Math.min(nextLeaseEnd, lease.leaseUntil);

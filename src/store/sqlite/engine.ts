@@ -10,7 +10,8 @@
  * one says. After a crash a batch is there whole or not at all; its answers were not given before it was durable.
  */
 import type Database from 'better-sqlite3';
-import { errorText, RelayError } from '../../core/errors.ts';
+import { bugText } from '../../core/bug-text.ts';
+import { RelayError } from '../../core/errors.ts';
 import type { Clock } from '../../core/time.ts';
 import type { Access, Call, CallResult, Engine, Procedure, Reply, WalState } from './calls.ts';
 import type { EventLog } from './event-log.ts';
@@ -147,5 +148,5 @@ function failure(thrown: unknown, trouble: Trouble | null): CallResult {
     return { ok: false, code: trouble.kind === 'full' ? 'store-full' : 'store-io', message: trouble.reason };
   }
   if (thrown instanceof RelayError) return { ok: false, code: thrown.code, message: thrown.message };
-  return { ok: false, code: null, message: errorText(thrown) };
+  return { ok: false, code: null, message: bugText(thrown) };
 }

@@ -4,6 +4,7 @@
  * There is no timer: waiting a millisecond for company cost a third of the throughput. An idle store commits what came in one
  * turn of the event loop at once; a busy one fills its batches by itself. A call resolves after its batch is durable, in order of arrival.
  */
+import { ToldBug } from '../../core/bug-text.ts';
 import { RelayError } from '../../core/errors.ts';
 import type { Call, CallResult, Host, Reply, WriterCalls } from './calls.ts';
 
@@ -114,7 +115,7 @@ function answer(call: WaitingCall, result: CallResult | undefined): void {
 
 /** What went wrong in an engine, as the caller sees it: environment trouble, or a bug. */
 export function errorOf(name: string, result: Extract<CallResult, { ok: false }>): Error {
-  if (result.code === null) return new Error(`store.${name}: ${result.message}`);
+  if (result.code === null) return new ToldBug(`store.${name}: ${result.message}`);
   return new RelayError(result.message, { code: result.code, op: `store.${name}`, hint: hintFor(result.code) });
 }
 

@@ -5,7 +5,8 @@
  * nobody starts it again: what was being committed is known only after the relay has been started anew.
  */
 import { Worker } from 'node:worker_threads';
-import { errorText, RelayError } from '../../core/errors.ts';
+import { bugText } from '../../core/bug-text.ts';
+import { RelayError } from '../../core/errors.ts';
 import type { Host, Reply } from './calls.ts';
 import type { EngineSettings } from './engines.ts';
 import { packCalls, type Parcel, unpackReply } from './wire.ts';
@@ -40,7 +41,7 @@ export function startThread(settings: EngineSettings): Promise<Host> {
     for (const { reject } of waiting.values()) reject(error);
     waiting.clear();
   };
-  worker.on('error', (thrown) => fail(`the database thread failed: ${errorText(thrown)}`, thrown));
+  worker.on('error', (thrown) => fail(`the database thread failed: ${bugText(thrown)}`, thrown));
   worker.on('exit', () => fail('the database thread has ended'));
 
   const host: Host = {
