@@ -2,6 +2,8 @@
  * Nothing of a mail's secret leaves the mail: body, subject, other headers and display names are looked for in every file, output and
  * answer of a relay that meets every fate that mail can have.
  *
+ * Bugs are among them: exceptions that nobody expected, with the mail in their messages.
+ *
  * Not covered: what the kernel writes of the process's memory (core dumps, swap).
  */
 import { readdirSync, readFileSync } from 'node:fs';
@@ -56,6 +58,10 @@ const config = (over: Readonly<Record<string, unknown>> = {}): Record<string, un
       { name: 'default', via: ['hop'] },
     ],
     retry: { critical: ['200ms'], normal: ['200ms'] },
+    tags: {
+      limited: { throttle: { per_recipient: '1/1h' } },
+      checked: { links: { hosts: ['accounts.acme.com'], action: 'reject' } },
+    },
     bounces: { dsn: true },
     log: { level: 'debug', file: './data/relay.log' },
     ...over,
@@ -182,6 +188,136 @@ it('a mail shows nowhere, whatever becomes of it: delivered, captured, deferred,
   expect(leaks()).toEqual([]);
   // It was all there to be found: the next hop got it.
   expect(hop.messages.some(({ content }) => content.includes(SUBJECT) && content.includes(BODY))).toBe(true);
+});
+
+it('a mail shows nowhere when it is throttled, canceled, put into quarantine, refused, or sent twice', {
+  timeout: 120_000,
+}, async () => {
+  hop.on('RCPT', ({ line }) => (line.includes('later@') ? reply('450 4.2.1 try later') : null));
+  relay = await home.start();
+  const limited = { 'X-Leadpush-Tag': 'limited' };
+  await ends(await send('ann@example.net', limited), 'message.delivered');
+  const throttled = await send('ann@example.net', limited);
+  await ends(throttled, 'message.throttled');
+  const canceled = await send('later@example.net');
+  await ends(canceled, 'message.deferred');
+  const cancel = await home.cli(['queue', 'cancel', canceled]);
+  expect(cancel.code, cancel.stderr).toBe(0);
+  expect((await home.cli(['trace', canceled, '--json'])).stdout).toContain('message.canceled');
+
+  const refusals: string[] = [];
+  const refused = async (headers: Readonly<Record<string, string>>): Promise<void> => {
+    refusals.push(await send('ann@example.net', headers).catch((error: unknown) => String(error)));
+  };
+  await refused({ 'X-Leadpush-Tag': 'checked' });
+  await refused({ 'X-Leadpush-Tag': `no tag ${BODY}` });
+  await refused({ 'X-Leadpush-TTL': BODY });
+  const once = await send('ann@example.net', { 'X-Leadpush-Idempotency-Key': 'once' });
+  await refused({ 'X-Leadpush-Idempotency-Key': 'once', 'X-Other': HEADER });
+  expect(refusals).toEqual(['5.7.0', '5.6.0', '5.6.0', '5.6.0'].map((code) => expect.stringContaining(`550 ${code}`)));
+  outputs.push(...refusals);
+
+  hop.on('DATA', { kind: 'stall' });
+  const before = hop.reached('DATA');
+  const quarantined = await send('ann@example.net');
+  for (let crash = 1; crash <= 3; crash++) {
+    await hop.until(() => hop.reached('DATA') === before + crash);
+    await relay.kill9();
+    expect(leaks()).toEqual([]);
+    relay = await home.start();
+  }
+  await ends(quarantined, 'message.quarantined');
+  await collectOutputs([throttled, canceled, once, quarantined]);
+  expect(leaks()).toEqual([]);
+  expect(await relay.stop()).toBe(0);
+  expect(leaks()).toEqual([]);
+});
+
+it('a mail that comes over HTTP shows nowhere, nor does what is wrong with one', { timeout: 60_000 }, async () => {
+  relay = await home.start();
+  const at = `http://127.0.0.1:${relay.httpPort}/v1`;
+  const ask = async (path: string, init: RequestInit = {}): Promise<Record<string, unknown>> => {
+    const response = await fetch(`${at}/${path}`, init);
+    const text = await response.text();
+    outputs.push(text, JSON.stringify([...response.headers]));
+    return { status: response.status, ...JSON.parse(text) };
+  };
+  const link = `https://accounts.example.com/reset?token=${BODY}`;
+  const mail = {
+    from: 'app@example.com',
+    to: [{ name: NAME, address: 'ann@example.net' }],
+    subject: `Use code ${SUBJECT}`,
+    text: link,
+    html: `<a href="${link}">${BODY}</a>`,
+    headers: { 'X-App-Token': HEADER },
+    attachments: [{ filename: `${BODY}.txt`, content: Buffer.from(link).toString('base64') }],
+  };
+  const post = (path: string, type: string, body: string, headers: Readonly<Record<string, string>> = {}) =>
+    ask(path, { method: 'POST', headers: { 'content-type': type, ...headers }, body });
+  const json = (body: unknown, headers: Readonly<Record<string, string>> = {}) =>
+    post('messages', 'application/json', JSON.stringify(body), headers);
+  const raw = `From: app@example.com\r\nTo: ${NAME} <bob@example.net>\r\nSubject: ${SUBJECT}\r\nX-App-Token: ${HEADER}\r\n\r\n${link}\r\n`;
+
+  const sent = await json({ ...mail, tag: 'password-reset' }, { 'idempotency-key': 'once' });
+  expect(sent).toMatchObject({ status: 202, id: expect.stringMatching(/^msg_/) });
+  const mime = await post('messages/mime?from=app@example.com&to=bob@example.net', 'message/rfc822', raw);
+  expect(mime).toMatchObject({ status: 202 });
+  const ids = [String(sent['id']), String(mime['id'])];
+  for (const id of ids) await ends(id, 'message.delivered');
+
+  const wrong = [
+    await json({ ...mail, tag: `no tag ${BODY}` }),
+    await json({ ...mail, tag: 'checked' }),
+    await json({ ...mail, text: [BODY], subject: { [SUBJECT]: 1 } }),
+    await json({ ...mail, subject: `${SUBJECT}\r\nBcc: x@example.net` }),
+    await json({ ...mail, text: 'other' }, { 'idempotency-key': 'once' }),
+    await post('messages', 'application/json', `{"text": "${BODY}" ${SUBJECT}`),
+    await post('messages/mime?from=app@example.com&to=bob@example.net', 'message/rfc822', `${BODY}\r\n\r\n${BODY}`),
+  ];
+  for (const answer of wrong)
+    expect(answer['status'], JSON.stringify(answer)).toSatisfy((code: number) => code >= 400 && code < 500);
+  // Whatever else can be asked for, of each message.
+  const { paths } = (await (await fetch(new URL('/openapi.json', at))).json()) as {
+    paths: Record<string, { get?: object }>;
+  };
+  const gettable = Object.keys(paths).filter((path) => paths[path]?.get !== undefined && !path.endsWith('/stream'));
+  expect(gettable).toEqual(expect.arrayContaining(['/v1/messages', '/v1/messages/{id}', '/v1/events']));
+  for (const path of gettable) {
+    for (const id of ids) {
+      if (!/\{(?!id\})/.test(path)) outputs.push(await (await fetch(new URL(path.replace('{id}', id), at))).text());
+    }
+  }
+  await collectOutputs(ids);
+  expect(leaks()).toEqual([]);
+  expect(hop.messages.filter(({ content }) => content.includes(SUBJECT) && content.includes(HEADER))).toHaveLength(2);
+});
+
+it('a bug that quotes the mail at hand is told without a word of it', { timeout: 60_000 }, async () => {
+  const preload = new URL('../support/bugs.ts', import.meta.url).href;
+  relay = await home.start({ env: { NODE_OPTIONS: `--import=${preload}` } });
+  const failed =
+    (event: string) =>
+    (line: LogLine): boolean =>
+      line['event'] === event;
+
+  const caught = await send('ann@example.net', { 'X-Leadpush-Idempotency-Key': 'one', 'X-Bug': 'accept' }).catch(
+    (error: unknown) => String(error),
+  );
+  expect(caught).toContain('451 4.3.0');
+  outputs.push(caught);
+  const told = await relay.line(failed('smtp.failed'));
+  expect(told['error']).toMatch(/^TypeError: its message is withheld.* at .*src\/intake\/digest\.ts:\d+/);
+
+  const undelivered = await send('ann@example.net', { 'X-Bug': 'delivery' });
+  const { stderr, log } = relay;
+  await until(() => stderr().includes('a bug, the relay ends'), 'the end of the relay');
+  expect(stderr()).toMatch(/TypeError: its message is withheld.* at .*src\/delivery\/smtp\/content\.ts:\d+/);
+  await relay.kill9();
+  outputs.push(stderr(), JSON.stringify(log));
+  relay = await home.start();
+  await ends(undelivered, 'message.delivered');
+  await collectOutputs([undelivered]);
+  expect(leaks()).toEqual([]);
 });
 
 it('with the content key in hand, nobody can read a delivered mail any more, and a rotation loses no waiting one', {

@@ -93,7 +93,11 @@ describe('a batch', () => {
   test('keeps nothing of a call that threw halfway', () => {
     const { engine, all } = numbers();
     const reply = engine.run([call('add', 1), call('addThenBreak', 7), call('add', 2)]);
-    expect(reply.results[1]).toEqual({ ok: false, code: null, message: expect.stringMatching(/^TypeError: its message is withheld/) });
+    expect(reply.results[1]).toEqual({
+      ok: false,
+      code: null,
+      message: expect.stringMatching(/^TypeError: its message is withheld/),
+    });
     expect(all()).toEqual([1, 2]);
   });
 
