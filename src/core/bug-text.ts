@@ -40,7 +40,7 @@ export function bugText(thrown: unknown): string {
 
 function mayBeTold(error: Error, code: string | null): boolean {
   // What the system and SQLite say names files, calls and tables.
-  if (code !== null && (/^SQLITE_/.test(code) || ('syscall' in error && /^E[A-Z0-9]+$/.test(code)))) return true;
+  if (code !== null && (code.startsWith('SQLITE_') || ('syscall' in error && /^E[A-Z0-9]+$/.test(code)))) return true;
   return PLAIN_MESSAGES.some((message) => message.test(error.message));
 }
 
