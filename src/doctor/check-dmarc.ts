@@ -89,11 +89,16 @@ function judgePolicy(domain: string, at: Extract<Found, { kind: 'record' }>, fou
     found.warning('policy-none', {
       message: `DMARC of ${domain} only watches: ${tag}=none${isBelow ? ` at ${at.domain}` : ''}`,
       why: 'A forged recovery mail with your address in From is delivered like a true one.',
-      hint: `When the reports show that your own mail passes, publish ${tag}=quarantine, then ${tag}=reject.`,
-      record: txtRecord(
-        name,
-        text.replace(tag === 'sp' ? /(\bsp\s*=\s*)none/i : /((?:^|[;\s])p\s*=\s*)none/i, '$1quarantine'),
-      ),
+      // Without reports nobody knows yet whether the own mail would pass: they come first.
+      ...(record.reports.length === 0
+        ? { hint: 'First ask for reports; when they show that your own mail passes, publish p=quarantine.' }
+        : {
+            hint: `When the reports show that your own mail passes, publish ${tag}=quarantine, then ${tag}=reject.`,
+            record: txtRecord(
+              name,
+              text.replace(tag === 'sp' ? /(\bsp\s*=\s*)none/i : /((?:^|[;\s])p\s*=\s*)none/i, '$1quarantine'),
+            ),
+          }),
     });
   } else if (record.percent < 100) {
     found.warning('percent', {

@@ -14,6 +14,9 @@ import { brokenBelow, costOf, endOf, evaluate, includes, loadSpf, MAX_LOOKUPS, t
 import { outboundAddresses, waysOut } from './ways-out.ts';
 
 const MAX_VOIDS = 2;
+/** For whoever publishes the record to replace. */
+const PROVIDER = 'include:SPF-DOMAIN-OF-YOUR-PROVIDER';
+const OWN_ADDRESS = 'ip4:PUBLIC-ADDRESS-OF-THIS-RELAY';
 const WHY_PERMERROR = 'Receivers give up on such a record (permerror): mail of this domain then has no SPF at all.';
 
 /** What the record must have, as far as it is known. */
@@ -21,8 +24,8 @@ interface Wanted {
   /** Addresses that mail comes from. */
   readonly addresses: readonly string[];
   readonly includes: readonly { readonly domain: string; readonly who: string; readonly ownReturnPath: boolean }[];
-  /** In words: of what nothing is known. */
-  readonly unknown: readonly string[];
+  /** In words of what nothing is known, and what stands for it in a record. */
+  readonly unknown: readonly { readonly text: string; readonly term: string }[];
 }
 
 /** Checks the SPF record that the mail of `sender` is judged by. */
@@ -41,8 +44,8 @@ export async function checkSpf(sender: SenderConfig, config: Config, dns: Doctor
         why: 'Receivers cannot tell mail from forgeries of it; large ones refuse such mail or call it spam.',
         hint:
           sender.returnPath === null
-            ? `Publish the record, with whatever else sends mail as ${domain} in it.`
-            : 'Publish the record.',
+            ? `Publish the record, with whatever else sends mail as ${domain} in it; what is in capitals is for you to fill in.`
+            : 'Publish the record; what is in capitals is for you to fill in.',
         record: txtRecord(domain, recordFor(wanted, sender.returnPath !== null)),
       });
       break;
@@ -59,7 +62,7 @@ export async function checkSpf(sender: SenderConfig, config: Config, dns: Doctor
       judgeCover(node, node.state.text, wanted, found);
       if (found.list.length === 0) found.ok(`${domain} has one SPF record, and it is in order: ${node.state.text}`);
   }
-  for (const text of wanted.unknown) found.ok(`cannot be known here: ${text}`);
+  for (const { text } of wanted.unknown) found.ok(`cannot be known here: ${text}`);
   return found.list;
 }
 
@@ -67,18 +70,20 @@ async function wantedBy(sender: SenderConfig, config: Config, dns: DoctorDns): P
   const { smarthosts, direct } = waysOut(config, sender.domain);
   const addresses = new Set<string>();
   const wantedIncludes = new Map<string, Wanted['includes'][number]>();
-  const unknown: string[] = [];
+  const unknown: Wanted['unknown'][number][] = [];
   for (const route of direct) {
     const own = await outboundAddresses(route, config.hostname, dns);
     if (own.kind === 'addresses') for (const address of own.addresses) addresses.add(address);
-    else unknown.push(`which addresses mail of route ${route.name} comes from (${own.text})`);
+    else {
+      const text = `which addresses mail of route ${route.name} comes from (${own.text})`;
+      unknown.push({ text, term: OWN_ADDRESS });
+    }
   }
   for (const { name, host } of smarthosts) {
     const provider = providerOf(host);
     if (provider === null) {
-      unknown.push(
-        `which addresses route ${name} sends from: ${host} is no provider that is known here; ask it what SPF needs`,
-      );
+      const text = `which addresses route ${name} sends from: ${host} is no provider that is known here; ask it what SPF needs`;
+      unknown.push({ text, term: PROVIDER });
     } else {
       const { include, ownReturnPath } = provider;
       wantedIncludes.set(include, { domain: include, who: `${provider.name} (route ${name})`, ownReturnPath });
@@ -206,11 +211,9 @@ function recordFor(wanted: Wanted, isOurs: boolean): string {
     ...wanted.addresses.map(addressTerm),
     ...wanted.includes.map(({ domain }) => `include:${domain}`),
     // A record that only denies would be wrong here: something sends, and nobody knows from where.
-    ...(wanted.unknown.length > 0 || wanted.addresses.length + wanted.includes.length === 0
-      ? ['include:SPF-DOMAIN-OF-YOUR-PROVIDER']
-      : []),
+    ...new Set(wanted.unknown.map(({ term }) => term)),
   ];
-  return ['v=spf1', ...terms, isOurs ? '-all' : '~all'].join(' ');
+  return ['v=spf1', ...(terms.length === 0 ? [PROVIDER] : terms), isOurs ? '-all' : '~all'].join(' ');
 }
 
 function addressTerm(address: string): string {

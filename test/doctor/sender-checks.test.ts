@@ -151,6 +151,14 @@ describe('SPF', () => {
     ).toBe(true);
   });
 
+  test('that is missing has a place for the address that cannot be known', async () => {
+    const zone = await zoneWith(['relay.example.com', 'A', null], ['bounces.example.com', 'TXT', null]);
+    expect((await (await stage(zone)).findings())[0]).toMatchObject({
+      code: 'spf.missing',
+      record: { value: 'v=spf1 ip4:PUBLIC-ADDRESS-OF-THIS-RELAY -all' },
+    });
+  });
+
   test('is looked for at the From domain where there is no return path', async () => {
     const { findings } = await stage(await goodZone(), { sender: { returnPath: null } });
     expect(await findings()).toMatchObject([{ code: 'spf.missing', subject: 'example.com' }]);
@@ -251,6 +259,13 @@ describe('DMARC', () => {
     [['v=DMARC1; p=reject; rua=mailto:d@reports.example.net'], 'dmarc.report-permission'],
   ])('%s: %s', async (texts, code) => {
     expect(codes(await dmarc(texts))).toEqual([code]);
+  });
+
+  test('that only watches, and asks for no reports, wants those first', async () => {
+    expect(await dmarc(['v=DMARC1; p=none'])).toMatchObject([
+      { code: 'dmarc.policy-none', record: null },
+      { code: 'dmarc.no-reports', record: { value: 'v=DMARC1; p=none; rua=mailto:dmarc@example.com' } },
+    ]);
   });
 
   test('of the domain above holds for a subdomain, with its sp', async () => {
