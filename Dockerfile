@@ -24,7 +24,8 @@ COPY src/sdk/package.json ./src/sdk/
 COPY src/dashboard/package.json ./src/dashboard/
 RUN npm ci --ignore-scripts
 COPY src ./src
-RUN node node_modules/typescript/bin/tsc -p src/tsconfig.build.json
+RUN node node_modules/typescript/bin/tsc -p src/tsconfig.build.json \
+ && node node_modules/vite/bin/vite.js build src/dashboard --outDir ../../dist/dashboard/dist
 
 FROM node:24-bookworm-slim
 WORKDIR /relay

@@ -43,7 +43,7 @@ import { createSmtpSettings } from './intake/smtp-settings.ts';
 import { createContentCache } from './queue/content-cache.ts';
 import { createScheduler } from './queue/scheduler.ts';
 import { readKeyFile } from './signing/keys.ts';
-import { createSigner, type Signer } from './signing/sign.ts';
+import { createSigner, type SignatureCheck, type Signer } from './signing/sign.ts';
 import { openSqliteStore } from './store/sqlite/open.ts';
 import type { Log } from './telemetry/log.ts';
 import { createMetrics } from './telemetry/metrics.ts';
@@ -87,7 +87,7 @@ type ValidConfig = Extract<ConfigResult, { kind: 'config' }>;
 /** What a reload replaces as a whole. */
 interface Settings {
   readonly config: Config;
-  readonly signer: Signer;
+  readonly signer: Signer & SignatureCheck;
   readonly smtp: ReturnType<typeof createSmtpSettings>;
   readonly bounces: ReturnType<typeof createBounceSettings>;
 }
@@ -201,16 +201,19 @@ async function start(
     clock,
     readKey: readKeyFile,
   });
+  let smtpDoors: Relay['smtp'] = [];
   const http = createHttpServer({
     config: config.http,
     hostname: config.hostname,
     ready: () =>
       checkReadiness({ health: store.health, queue: store.queue, scheduler, clock, stopping: () => stopping }),
     metrics,
+    smtp: () => smtpDoors,
     calls: {
       intake: { ready: () => intake.ready(), accept: (submission) => intake.accept(submission) },
       config: () => settings.config,
       history: store.history,
+      signatures: () => settings.signer,
       suppressions: store.suppressions,
       operate: {
         async retryNow(target, now) {
@@ -318,6 +321,7 @@ async function start(
     undo,
   );
 
+  smtpDoors = doors.submission;
   log.info({ event: 'relay.ready', pid: process.pid, version: VERSION, config: config.file }, 'ready');
   return {
     config,
@@ -383,7 +387,7 @@ async function start(
   }
 }
 
-function settingsOf(config: Config, signer: Signer): Settings {
+function settingsOf(config: Config, signer: Signer & SignatureCheck): Settings {
   return { config, signer, smtp: createSmtpSettings(config), bounces: createBounceSettings(config) };
 }
 

@@ -17,6 +17,7 @@ const CHECKS: readonly Check[] = [
   { name: 'format', command: ['biome', 'format'], hint: 'npm run format' },
   { name: 'types', command: ['tsc', '-p', '.'], hint: 'see the first error' },
   { name: 'types of the SDK', command: ['tsc', '-p', 'src/sdk'], hint: 'it has neither Node nor a DOM to rely on' },
+  { name: 'types of the dashboard', command: ['tsc', '-p', 'src/dashboard'], hint: 'see the first error' },
   {
     name: 'lint',
     command: ['oxlint', '--type-aware', '--deny-warnings'],

@@ -39,8 +39,16 @@ export type Proof =
 export type ProofSource = (request: Pick<FastifyRequest, 'headers' | 'method'>) => Proof;
 
 export interface CallerCheck {
-  /** The caller, when he may do what needs `scope`; null: the request was answered with 401, 403 or 429. */
-  admit(request: FastifyRequest, reply: FastifyReply, scope: TokenScope): Caller | null;
+  /**
+   * The caller, when he may do what needs `scope`; null: the request was answered with 401, 403 or 429. `sources`: others than those of
+   * every request.
+   */
+  admit(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    scope: TokenScope,
+    sources?: readonly ProofSource[],
+  ): Caller | null;
 }
 
 export interface CallerCheckDeps {
@@ -92,8 +100,8 @@ export function createCallerCheck({ sources, open, clock, log }: CallerCheckDeps
   const failures = createBackoff(clock, WAITS);
   const welcome = new Set<string>();
 
-  const prove = (request: FastifyRequest): Proof => {
-    for (const source of sources) {
+  const prove = (request: FastifyRequest, asked: readonly ProofSource[]): Proof => {
+    for (const source of asked) {
       const proof = source(request);
       if (proof.kind !== 'none') return proof;
     }
@@ -101,9 +109,9 @@ export function createCallerCheck({ sources, open, clock, log }: CallerCheckDeps
   };
 
   return {
-    admit(request, reply, scope) {
+    admit(request, reply, scope, own = sources) {
       const group = addressGroup(request.ip);
-      const proof = prove(request);
+      const proof = prove(request, own);
       const pair = proof.kind === 'caller' ? `${group} ${proof.caller.name}` : null;
       if (failures.blocked(group) && (pair === null || !welcome.has(pair))) {
         void reply.header('retry-after', String(WAITS.maxMs / 1000));

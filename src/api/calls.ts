@@ -7,11 +7,13 @@ import { addEvents, type EventsDeps } from './routes/events.ts';
 import { addExplain, type ExplainDeps } from './routes/explain.ts';
 import { addMessages, type MessagesDeps } from './routes/messages.ts';
 import { addOperate, type OperateDeps } from './routes/operate.ts';
+import { addPreview, type PreviewDeps } from './routes/preview.ts';
 import { addRoutes, type RoutesDeps } from './routes/routes.ts';
 import { addSend, type SendDeps } from './routes/send.ts';
 import { addSenders, type SendersDeps } from './routes/senders.ts';
 import { addStats, type StatsDeps } from './routes/stats.ts';
 import { addStream, type StreamDeps } from './routes/stream.ts';
+import { addTrace, type TraceDeps } from './routes/trace.ts';
 import { addSuppressions, type SuppressionsDeps } from './routes/suppressions.ts';
 import { addWebhooks, type WebhooksDeps } from './routes/webhooks.ts';
 
@@ -28,6 +30,8 @@ export interface CallDeps
     StatsDeps,
     SendersDeps,
     ExplainDeps,
+    PreviewDeps,
+    TraceDeps,
     WebhooksDeps {
   readonly history: HistoryStore;
   readonly config: () => Config;
@@ -39,6 +43,8 @@ export function addCalls(api: Api, deps: CallDeps): void {
   addMessages(api, deps);
   addContent(api, deps);
   addOperate(api, deps);
+  addTrace(api, deps);
+  addPreview(api, deps);
   addEvents(api, deps);
   addStream(api, deps);
   addSuppressions(api, deps);

@@ -1,5 +1,5 @@
 /**
- * The HTTP server: health, readiness, metrics, and the calls of `/v1`.
+ * The HTTP server: health, readiness, metrics, the calls of `/v1`, the pages of the dashboard and their sign-in.
  *
  *   request -> Host check (421) -> route -> another site's page? (403) -> caller and scope (401, 403, 429)
  *           -> body, bounded (413, 415) -> values (422) -> answer
@@ -27,7 +27,9 @@ import { createCallerCheck, type ProofSource } from './caller.ts';
 import { isFromThisMachine, isOwnHost } from './loopback.ts';
 import { collectCalls, documentText } from './openapi.ts';
 import { isCrossOrigin } from './origin.ts';
+import { addPages } from './pages.ts';
 import { addOperations, type Readiness } from './routes/operations.ts';
+import { createSessions } from './session.ts';
 import { createTokenSource } from './tokens.ts';
 import { compileValidator, ValidationError } from './validation.ts';
 
@@ -38,8 +40,10 @@ export interface HttpServerDeps {
   readonly ready: () => Promise<Readiness>;
   readonly metrics: Pick<Metrics, 'scrape' | 'httpRequest'>;
   readonly calls: CallDeps;
-  /** Further sources of proof, asked after the bearer tokens. */
+  /** Further sources of proof, asked after the bearer tokens and the sessions. */
   readonly proofs?: readonly ProofSource[];
+  /** Where mail is taken, as far as it is by now. */
+  readonly smtp?: () => readonly { readonly host: string; readonly port: number; readonly tls: string }[];
   readonly log: Log;
   readonly clock: Clock;
 }
@@ -74,8 +78,10 @@ const SECURITY_HEADERS = {
 /** Makes the server; nothing is bound before `start()`. */
 export function createHttpServer(deps: HttpServerDeps): HttpServer {
   const { config, hostname, log, clock, metrics } = deps;
+  const tokens = createTokenSource(config.tokens);
+  const sessions = createSessions(clock);
   const callers = createCallerCheck({
-    sources: [createTokenSource(config.tokens), ...(deps.proofs ?? [])],
+    sources: [tokens, sessions.proof, ...(deps.proofs ?? [])],
     open: config.tokens.length === 0,
     clock,
     log,
@@ -165,6 +171,15 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
   });
 
   addOperations(server, { ready: deps.ready, metrics, clock, mayRead });
+  addPages(server);
+  sessions.addTo(server, {
+    callers,
+    tokens,
+    open: config.tokens.length === 0,
+    hostname,
+    smtp: deps.smtp ?? (() => []),
+    clock,
+  });
   server.register(async (scope) => {
     await collectCalls(scope);
     const api = scope.withTypeProvider<ZodTypeProvider>();

@@ -50,7 +50,7 @@ export function banner(
     `  Leadpush Relay is ready${sandboxOnly ? ': a sandbox, nothing leaves this machine' : ''}`,
     '',
     ...smtp.map((open) => `  SMTP       ${open.host}:${open.port} (${TLS_WORDS[open.tls] ?? open.tls})`),
-    `  HTTP       http://${http.host.includes(':') ? `[${http.host}]` : http.host}:${http.port} (/healthz, /readyz, /metrics)`,
+    `  Dashboard  http://${http.host.includes(':') ? `[${http.host}]` : http.host}:${http.port}/ (also /v1, /healthz, /readyz, /metrics)`,
     `  Database   ${config.dataDir}/relay.db`,
     '',
     `  Point your app's SMTP settings at ${first?.host ?? '127.0.0.1'}, port ${first?.port ?? 2525}, then:`,

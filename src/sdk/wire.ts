@@ -122,6 +122,43 @@ export interface paths {
     readonly patch?: never;
     readonly trace?: never;
   };
+  readonly '/v1/messages/{id}/trace': {
+    readonly parameters: {
+      readonly query?: never;
+      readonly header?: never;
+      readonly path?: never;
+      readonly cookie?: never;
+    };
+    /** Everything about one message, in time order */
+    readonly get: operations['traceMessage'];
+    readonly put?: never;
+    readonly post?: never;
+    readonly delete?: never;
+    readonly options?: never;
+    readonly head?: never;
+    readonly patch?: never;
+    readonly trace?: never;
+  };
+  readonly '/v1/messages/{id}/preview': {
+    readonly parameters: {
+      readonly query?: never;
+      readonly header?: never;
+      readonly path?: never;
+      readonly cookie?: never;
+    };
+    /**
+     * A captured message as it reads
+     * @description Only mail that a sandbox route captured, while it is kept.
+     */
+    readonly get: operations['previewMessage'];
+    readonly put?: never;
+    readonly post?: never;
+    readonly delete?: never;
+    readonly options?: never;
+    readonly head?: never;
+    readonly patch?: never;
+    readonly trace?: never;
+  };
   readonly '/v1/events': {
     readonly parameters: {
       readonly query?: never;
@@ -222,7 +259,10 @@ export interface paths {
       readonly path?: never;
       readonly cookie?: never;
     };
-    /** What was accepted, what became of it, and how long delivery took, by tag */
+    /**
+     * What was accepted, what became of it, and how long delivery took, by tag
+     * @description Of a span with more than 20,000 deliveries the figures come from counters: percentiles are off by some percent, `since` counts from the five minutes it falls into, and states that are not final are not told apart.
+     */
     readonly get: operations['getStats'];
     readonly put?: never;
     readonly post?: never;
@@ -256,7 +296,7 @@ export interface paths {
       readonly path?: never;
       readonly cookie?: never;
     };
-    /** The From domains of the config, their DKIM keys and records */
+    /** The From domains of the config, their DKIM keys and records, and what DNS says */
     readonly get: operations['listSenders'];
     readonly put?: never;
     readonly post?: never;
@@ -802,6 +842,25 @@ export interface components {
         }[];
       }[];
     };
+    /** @description Tries that did not deliver, with the same codes at the same stage of the same route. */
+    readonly Fault: {
+      readonly route: string;
+      /** @description `deferred`, `rejected` or `uncertain`. */
+      readonly outcome: string;
+      readonly cause: string | null;
+      /** @description How far the SMTP dialogue came. */
+      readonly stage: string;
+      readonly code: number | null;
+      readonly enhanced: string | null;
+      readonly count: number;
+      /** @description The newest answer of this kind; one line. */
+      readonly response: string;
+      /**
+       * Format: date-time
+       * @description When it last came.
+       */
+      readonly last_at: string;
+    };
     /** @description Links of one kind to one host: never a path or a query. */
     readonly Link: {
       /** @description Empty: the link has none. */
@@ -968,6 +1027,52 @@ export interface components {
       /** @description Give it as `cursor` to get what follows; null: there is nothing. */
       readonly next_cursor: string | null;
     };
+    /** @description A captured message as it reads. */
+    readonly Preview: {
+      readonly subject: string | null;
+      readonly from: string | null;
+      readonly to: string | null;
+      readonly date: string | null;
+      /** @description The header, decoded. */
+      readonly fields: readonly {
+        readonly name: string;
+        readonly value: string;
+      }[];
+      /** @description The plain text; null: it has none. */
+      readonly text: string | null;
+      /** @description Whether there is an HTML part, to be had at `preview/html`. */
+      readonly has_html: boolean;
+      /** @description Every address in it, bounded in number. */
+      readonly links: readonly {
+        /** @enum {string} */
+        readonly part: 'text' | 'html';
+        readonly kind: string;
+        /** @description Whole, with path and query. */
+        readonly address: string;
+        /** @description What people see on it. */
+        readonly text: string;
+      }[];
+      readonly attachments: readonly {
+        /** @description For `preview/attachments/{number}`. */
+        readonly number: number;
+        readonly name: string;
+        readonly type: string;
+        readonly size: number;
+        /** @description Shown within the HTML. */
+        readonly inline: boolean;
+      }[];
+      /** @description Each DKIM signature, checked against the keys of the config; DNS is not asked. */
+      readonly signatures: readonly {
+        readonly domain: string;
+        readonly selector: string;
+        readonly algorithm: string;
+        /** @enum {string} */
+        readonly result: 'pass' | 'fail' | 'unknown-key' | 'unsupported';
+        readonly reason: string;
+      }[];
+      /** @description False: it has more parts than are looked at. */
+      readonly whole: boolean;
+    };
     /** @description RFC 9457. */
     readonly Problem: {
       /** @description Where the code is explained. */
@@ -1126,16 +1231,32 @@ export interface components {
         /** @description Its text. */
         readonly record: string | null;
       }[];
-      /** @description What DNS says; null: it was not asked. */
+      /** @description What DNS says, kept for some minutes; null: it has not answered yet, and the next call may have it. */
       readonly checks:
         | readonly {
             /** @description `spf`, `dkim`, `dmarc`, `mx`, `ptr` ... */
             readonly check: string;
             /** @description The name that was asked for. */
             readonly name: string;
-            /** @enum {string} */
+            /**
+             * @description `unknown`: DNS could not be asked; nothing is known to be wrong.
+             * @enum {string}
+             */
             readonly verdict: 'ok' | 'warning' | 'error' | 'unknown';
+            /** @description What was found. */
             readonly text: string;
+            /** @description What was found, stable: `spf.missing`, `dkim.ok`. */
+            readonly code: string;
+            /** @description Why it matters; empty where all is well. */
+            readonly why: string;
+            /** @description What mends it; may be empty. */
+            readonly hint: string;
+            /** @description The DNS record to publish, where one mends it. */
+            readonly record: {
+              readonly name: string;
+              readonly type: string;
+              readonly value: string;
+            } | null;
           }[]
         | null;
       readonly checked_at: string | null;
@@ -1178,6 +1299,8 @@ export interface components {
         readonly from: string;
         readonly tags: readonly components['schemas']['TagStats'][];
       }[];
+      /** @description Tries that did not deliver, in the hours of the span, by kind; the most frequent 50. */
+      readonly faults: readonly components['schemas']['Fault'][];
     };
     /** @description A recipient that gets no mail. */
     readonly Suppression: {
@@ -1227,6 +1350,16 @@ export interface components {
         readonly p95: number | null;
         readonly p99: number | null;
       };
+    };
+    /** @description Everything about one message, in time order. */
+    readonly Trace: {
+      readonly id: string;
+      /** @description null: it was refused at submission, and nothing of it was kept. */
+      readonly message: components['schemas']['MessageDetail'] | null;
+      /** @description Its events, in order of `seq`. */
+      readonly events: readonly components['schemas']['Event'][];
+      /** @description Ups and downs of its routes while it waited. */
+      readonly route_events: readonly components['schemas']['Event'][];
     };
     /** @description A webhook endpoint of the config, and how it fares. */
     readonly Webhook: {
@@ -2130,6 +2263,213 @@ export interface operations {
       };
     };
   };
+  readonly traceMessage: {
+    readonly parameters: {
+      readonly query?: never;
+      readonly header?: never;
+      readonly path: {
+        readonly id: string;
+      };
+      readonly cookie?: never;
+    };
+    readonly requestBody?: never;
+    readonly responses: {
+      /** @description What was asked for. */
+      readonly 200: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/json': components['schemas']['Trace'];
+        };
+      };
+      /** @description `bad-request`: Not HTTP, or not JSON, that can be read. */
+      readonly 400: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unauthorized`: Send a token of `http.tokens`. */
+      readonly 401: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `forbidden`: The token has not the scope that the call needs. `cross-origin`: A page of another site made this request. */
+      readonly 403: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `not-found`: There is no such thing, or no such call. */
+      readonly 404: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `wrong-host`: A loopback listener answers to its own names. */
+      readonly 421: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `validation`: `errors` names each value and what is wrong with it. */
+      readonly 422: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `too-many-requests`: Wait as long as `retry-after` says. */
+      readonly 429: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `internal`: A bug: the log has the reason under the `request_id`. */
+      readonly 500: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unavailable`: Try again when `retry-after` says. */
+      readonly 503: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  readonly previewMessage: {
+    readonly parameters: {
+      readonly query?: never;
+      readonly header?: never;
+      readonly path: {
+        /** @description Id of a message (`msg_...`). */
+        readonly id: string;
+      };
+      readonly cookie?: never;
+    };
+    readonly requestBody?: never;
+    readonly responses: {
+      /** @description What was asked for. */
+      readonly 200: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/json': components['schemas']['Preview'];
+        };
+      };
+      /** @description `bad-request`: Not HTTP, or not JSON, that can be read. */
+      readonly 400: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unauthorized`: Send a token of `http.tokens`. */
+      readonly 401: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `forbidden`: The token has not the scope that the call needs. `cross-origin`: A page of another site made this request. */
+      readonly 403: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `not-found`: There is no such thing, or no such call. */
+      readonly 404: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `wrong-host`: A loopback listener answers to its own names. */
+      readonly 421: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `validation`: `errors` names each value and what is wrong with it. */
+      readonly 422: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `too-many-requests`: Wait as long as `retry-after` says. */
+      readonly 429: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `internal`: A bug: the log has the reason under the `request_id`. */
+      readonly 500: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unavailable`: Try again when `retry-after` says. */
+      readonly 503: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
   readonly listEvents: {
     readonly parameters: {
       readonly query?: {
@@ -2142,6 +2482,8 @@ export interface operations {
         readonly tag?: string;
         /** @description Happened at or after this. RFC 3339, or a span back from now: `24h`. */
         readonly since?: string;
+        /** @description Exactly this address; letter case does not count. */
+        readonly recipient?: string;
         /** @description How many at most: 1 to 100. */
         readonly limit?: number;
       };
@@ -2834,6 +3176,9 @@ export interface operations {
       readonly query?: {
         /** @description Accepted at or after this; a day back when it is absent. RFC 3339, or a span back from now: `24h`. */
         readonly since?: string;
+        /** @description Figures for each such piece of the span too. What is older than a day is kept by the hour. */
+        readonly bucket?: '5m' | '15m' | '1h' | '2h' | '6h' | '1d';
+        readonly tag?: string;
       };
       readonly header?: never;
       readonly path?: never;

@@ -12,6 +12,7 @@ import type { HeaderField } from '../mail/header.ts';
 import { createBodyHasher, writeRelaxedField } from './canonical.ts';
 import { loadSigningKeys, type ReadKeyFile, readKeyFile, type SigningKey } from './keys.ts';
 import { signedField, unsignedField } from './signature-field.ts';
+import { type CheckedSignature, checkSignatures } from './verify.ts';
 
 export interface Signature {
   /** DKIM-Signature fields with CRLF, to put in front of the message. */
@@ -33,6 +34,11 @@ export interface Signer {
     bodyStart: number,
     nowMs: number,
   ): Promise<Signature>;
+}
+
+export interface SignatureCheck {
+  /** Checks the signatures of a message that was signed before, against the keys of now. */
+  check(message: Uint8Array): Promise<readonly CheckedSignature[]>;
 }
 
 export interface SignerOptions {
@@ -64,7 +70,10 @@ export const SIGNED_FIELDS: readonly string[] = [
 ];
 
 /** Reads every key of `senders`; rejects with a `RelayError` (`key`) that lists all that is wrong with them. */
-export async function createSigner(senders: readonly SenderConfig[], options: SignerOptions = {}): Promise<Signer> {
+export async function createSigner(
+  senders: readonly SenderConfig[],
+  options: SignerOptions = {},
+): Promise<Signer & SignatureCheck> {
   const keysByDomain = await loadSigningKeys(senders, options.readKeyFile ?? readKeyFile);
   const hashBody = createBodyHasher(() => new Promise((resolve) => setImmediate(resolve)));
 
@@ -89,6 +98,12 @@ export async function createSigner(senders: readonly SenderConfig[], options: Si
         algorithms: keys.map(({ algorithm }) => algorithm),
       };
     },
+
+    check: (message) =>
+      checkSignatures(
+        message,
+        (domain, selector) => keysByDomain.get(domain)?.find((key) => key.selector === selector) ?? null,
+      ),
   };
 }
 

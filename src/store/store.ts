@@ -373,6 +373,48 @@ export interface DeferralRow {
   readonly response: string;
 }
 
+/** Counts and percentiles of deliveries that were accepted in a span, of one tag. */
+export type TrendFigures = StatsRow;
+
+/** Those of the slot that begins `at`. */
+export interface TrendPoint extends TrendFigures {
+  readonly at: number;
+}
+
+/** Tries that did not deliver, of one kind; `response` is the newest answer. */
+export interface FaultRow {
+  readonly route: string;
+  readonly outcome: string;
+  readonly cause: string | null;
+  readonly stage: string;
+  readonly code: number | null;
+  readonly enhanced: string | null;
+  readonly count: number;
+  readonly response: string;
+  readonly lastAt: number;
+}
+
+export interface TrendQuery {
+  readonly sinceMs: number;
+  readonly untilMs: number;
+  /** A multiple of five minutes, or of an hour for what is older than a day. */
+  readonly stepMs: number;
+  /** `''`: mail without a tag. */
+  readonly tag?: string;
+}
+
+export interface Trend {
+  /** The beginning of the first slot. */
+  readonly sinceMs: number;
+  readonly stepMs: number;
+  /** In order of time; a slot in which nothing was accepted is absent. */
+  readonly points: readonly TrendPoint[];
+  /** Of the whole span, busiest tag first. */
+  readonly totals: readonly TrendFigures[];
+  /** Most frequent first, bounded in number. */
+  readonly faults: readonly FaultRow[];
+}
+
 export interface QueueRow {
   readonly messageId: MessageId;
   readonly deliveryId: DeliveryId;
@@ -404,6 +446,8 @@ export interface HistoryStore {
   stats(sinceMs: number): Promise<readonly StatsRow[]>;
   /** What held mail up since then, the most frequent first. */
   deferrals(sinceMs: number, limit: number): Promise<readonly DeferralRow[]>;
+  /** Volume, outcomes, percentiles and faults over time. */
+  trend(query: TrendQuery): Promise<Trend>;
   /** Undelivered and quarantined deliveries, most urgent first. */
   queue(limit: number): Promise<readonly QueueRow[]>;
   content(id: MessageId): Promise<Uint8Array | null>;

@@ -207,12 +207,6 @@ describe('everything else', () => {
     }
   });
 
-  test('/ names what is there', async () => {
-    const answer = await call(await start(), '/');
-    expect(answer.headers['content-type']).toBe('text/plain; charset=utf-8');
-    for (const word of ['/healthz', '/readyz', '/metrics', 'leadpush-relay tail']) expect(answer.text).toContain(word);
-  });
-
   test('what is not HTTP is answered once and closed', async () => {
     const port = await start();
     const text = await new Promise<string>((resolve, reject) => {

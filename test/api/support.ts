@@ -87,6 +87,7 @@ export function callDeps({ store, clock, ids }: Bench, config: Config): CallDeps
       onAudited() {},
     }),
     history: store.history,
+    signatures: () => ({ check: async () => [] }),
     suppressions: store.suppressions,
     operate: { retryNow: store.queue.retryNow, cancel: store.queue.cancel },
     log: silentLog,

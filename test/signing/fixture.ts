@@ -2,13 +2,13 @@
 import type { SenderConfig } from '../../src/config/types.ts';
 import { parseMessage } from '../../src/mail/parse.ts';
 import { dnsRecord, generateDkimKey } from '../../src/signing/generate.ts';
-import { createSigner, type Signer } from '../../src/signing/sign.ts';
+import { createSigner, type SignatureCheck, type Signer } from '../../src/signing/sign.ts';
 
 export const NOW: number = Date.UTC(2026, 0, 5, 10, 0, 0);
 export const DOMAIN = 'example.com';
 
 export interface SigningFixture {
-  readonly signer: Signer;
+  readonly signer: Signer & SignatureCheck;
   /** `selector._domainkey.domain` to TXT value. */
   readonly records: ReadonlyMap<string, string>;
   /** `message` with its signatures in front. */

@@ -17,6 +17,7 @@ const RELEASED: readonly string[] = [
   'fdc4e48f1d36f814b5fedbf553af40b5608eb7cfeba2eac9040463c5b25bb47a',
   '1f86f6b08666785ee46ab294b650db0eabe274d8212c5d352145ec3e9120ed86',
   '79da4cd00f25fd244feddef586765348e1ee06db2faa765586181ed29c79b543',
+  '4389a2d1e1547e26bfb722a45a108f0eb83466469b758d86628e8a1f93cdd0ff',
 ];
 
 test('every migration is the one that was released', () => {

@@ -48,6 +48,9 @@ const MAY_WALK: readonly { readonly sql: string; readonly because: string }[] = 
 
 /** Statements that may sort, found by a part of their text. */
 const MAY_SORT: readonly { readonly sql: string; readonly because: string }[] = [
+  { sql: 'FROM stats WHERE width', because: 'as many rows as slots and tags in the span' },
+  { sql: 'FROM stats_times WHERE width', because: 'as many rows as slots, tags and steps in the span' },
+  { sql: 'FROM stats_faults WHERE slot', because: 'as many rows as hours and kinds of faults in the span' },
   { sql: 'GROUP BY key_id', because: 'at a start, and for an operator' },
   { sql: 'ORDER BY a.started_at', because: 'the attempts of one message' },
   { sql: 'd.lease_until IS NOT NULL AND', because: 'as many rows as attempts under way' },

@@ -14,6 +14,8 @@ export interface EventsDeps {
   readonly clock: Clock;
 }
 
+const MAX_TEXT = 512;
+
 /** What of the log is wanted: of the list and of the stream alike. `filterOf` reads it. */
 export const filterFields: Readonly<Record<'type' | 'tag' | 'since', z.ZodOptional<z.ZodString>>> = {
   type: typesQuery(),
@@ -29,6 +31,7 @@ const listQuery = z.strictObject({
     ),
   cursor: countQuery(0, Number.MAX_SAFE_INTEGER).optional().describe('The same as `after_seq`.'),
   ...filterFields,
+  recipient: z.string().max(MAX_TEXT).optional().describe('Exactly this address; letter case does not count.'),
   limit: limitQuery(),
 });
 
@@ -49,11 +52,12 @@ export function addEvents(api: Api, { history, clock }: EventsDeps): void {
       },
     },
     async ({ query }) => {
-      const { limit } = query;
+      const { recipient, limit } = query;
       const afterSeq = query.cursor ?? query.after_seq;
       const found = await history.events({
         ...(afterSeq === undefined ? {} : { afterSeq }),
         ...filterOf(query, clock.now()),
+        ...(recipient === undefined ? {} : { recipient }),
         limit: afterSeq === undefined ? limit : limit + 1,
       });
       const data = found.slice(0, limit);

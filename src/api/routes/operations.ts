@@ -1,5 +1,5 @@
 /**
- * What a supervisor, a load balancer and Prometheus ask for: `/healthz`, `/readyz`, `/metrics`, and a page that names them.
+ * What a supervisor, a load balancer and Prometheus ask for: `/healthz`, `/readyz`, `/metrics`.
  *
  * `/healthz` answers from memory alone: it says that the process serves, not that mail can be taken. `/readyz` asks the
  * store. Both are open to everyone who reaches the listener and tell nothing about mail.
@@ -26,28 +26,9 @@ export interface Readiness {
 /** A store that hangs must not make the answer hang. */
 const ANSWER_TIMEOUT_MS = 3_000;
 
-const PAGE = `Leadpush Relay
-
-  /healthz   200 while the process serves
-  /readyz    200 while mail is taken, 503 with the reasons while it is not
-  /metrics   metrics for Prometheus
-  /v1/...    the API; /openapi.json describes it
-
-Everything about the mail is on the command line of this machine:
-
-  leadpush-relay tail -f          what happens, as it happens
-  leadpush-relay trace ADDRESS    what happened to the mail for one recipient
-  leadpush-relay queue            what waits, and why
-  leadpush-relay stats            counts and delivery times by tag
-  leadpush-relay send             a test mail
-  leadpush-relay check            whether config, keys and files are in order
-`;
-
 /** Adds the operations' routes to `server`. */
 export function addOperations(server: FastifyInstance, deps: OperationsDeps): void {
   const { clock } = deps;
-
-  server.get('/', (_request, reply) => reply.type('text/plain; charset=utf-8').send(PAGE));
 
   server.get('/healthz', (_request, reply) => reply.send({ status: 'ok' }));
 

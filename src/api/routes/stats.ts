@@ -1,20 +1,41 @@
 /** Counts and delivery times by tag, and what waits. */
 import { z } from 'zod';
 import { isoTime, type Clock } from '../../core/time.ts';
-import type { HistoryStore } from '../../store/store.ts';
+import { TAG_GRAMMAR } from '../../core/message.ts';
+import type { HistoryStore, TrendPoint } from '../../store/store.ts';
+import { refuse } from '../answer.ts';
 import type { Api } from '../api.ts';
 import { momentOf, momentQuery } from '../moment.ts';
 import { limitQuery } from '../wire/json.ts';
 import { queueRow, wireQueueRow, type WireQueueRow } from '../wire/queue.ts';
-import { stats, wireStats } from '../wire/stats.ts';
+import { stats, wireFault, wireStats, type WireStatsBucket } from '../wire/stats.ts';
 
 export interface StatsDeps {
-  readonly history: Pick<HistoryStore, 'stats' | 'queue'>;
+  readonly history: Pick<HistoryStore, 'stats' | 'trend' | 'queue'>;
   readonly clock: Clock;
 }
 
+const MINUTE_MS = 60_000;
+const BUCKETS = {
+  '5m': 5 * MINUTE_MS,
+  '15m': 15 * MINUTE_MS,
+  '1h': 60 * MINUTE_MS,
+  '2h': 120 * MINUTE_MS,
+  '6h': 360 * MINUTE_MS,
+  '1d': 1440 * MINUTE_MS,
+} as const;
+/** What an answer may hold. */
+const MAX_BUCKETS = 800;
+/** Up to here the messages of a span are counted themselves; beyond, their counters are taken. */
+const FEW_DELIVERIES = 20_000;
+
 const statsQuery = z.strictObject({
   since: momentQuery('Accepted at or after this; a day back when it is absent.').optional(),
+  bucket: z
+    .enum(['5m', '15m', '1h', '2h', '6h', '1d'])
+    .optional()
+    .describe('Figures for each such piece of the span too. What is older than a day is kept by the hour.'),
+  tag: z.string().regex(TAG_GRAMMAR).optional(),
 });
 
 const queueList: z.ZodType<{ readonly data: readonly WireQueueRow[]; readonly has_more: boolean }> = z
@@ -31,15 +52,40 @@ export function addStats(api: Api, { history, clock }: StatsDeps): void {
         operationId: 'getStats',
         tags: ['relay'],
         summary: 'What was accepted, what became of it, and how long delivery took, by tag',
+        description:
+          'Of a span with more than 20,000 deliveries the figures come from counters: percentiles are off by some percent, `since` counts from the five minutes it falls into, and states that are not final are not told apart.',
         querystring: statsQuery,
         response: { 200: stats },
       },
     },
-    async ({ query }) => {
+    async ({ query: { since, bucket, tag } }, reply) => {
       const now = clock.now();
-      const sinceMs = momentOf(query.since ?? '24h', now) ?? now;
-      const rows = await history.stats(sinceMs);
-      return { since: isoTime(sinceMs), until: isoTime(now), tags: rows.map(wireStats), buckets: [] };
+      const sinceMs = momentOf(since ?? '24h', now) ?? now;
+      const stepMs = BUCKETS[bucket ?? '5m'];
+      if (bucket !== undefined && (now - sinceMs) / stepMs > MAX_BUCKETS) {
+        const detail = `must be so long that the span has ${MAX_BUCKETS} of them at most`;
+        return refuse(reply, 'validation', 'Some values are not accepted: see errors.', [
+          { pointer: '/bucket', in: 'query', detail },
+        ]);
+      }
+      const trend = await history.trend({
+        sinceMs,
+        untilMs: now + 1,
+        stepMs,
+        ...(tag === undefined ? {} : { tag }),
+      });
+      const deliveries = trend.totals.reduce((sum, { accepted }) => sum + accepted, 0);
+      const rows =
+        deliveries > FEW_DELIVERIES
+          ? trend.totals
+          : (await history.stats(sinceMs)).filter((row) => tag === undefined || row.tag === tag);
+      return {
+        since: isoTime(sinceMs),
+        until: isoTime(now),
+        tags: rows.map(wireStats),
+        buckets: bucket === undefined ? [] : bucketsOf(trend.points),
+        faults: trend.faults.map(wireFault),
+      };
     },
   );
 
@@ -60,4 +106,10 @@ export function addStats(api: Api, { history, clock }: StatsDeps): void {
       return { data: rows.slice(0, limit).map(wireQueueRow), has_more: rows.length > limit };
     },
   );
+}
+
+/** `points`, which are in order of time, by their time. */
+function bucketsOf(points: readonly TrendPoint[]): readonly WireStatsBucket[] {
+  const byTime = Map.groupBy(points, ({ at }) => at);
+  return [...byTime].map(([at, tags]) => ({ from: isoTime(at), tags: tags.map(wireStats) }));
 }

@@ -1,7 +1,8 @@
 /** Counts and delivery times as the API and `--json` show them. */
 import { z } from 'zod';
 import { DELIVERY_STATES, type DeliveryState } from '../../core/delivery.ts';
-import type { StatsRow } from '../../store/store.ts';
+import { isoTime } from '../../core/time.ts';
+import type { FaultRow, StatsRow } from '../../store/store.ts';
 import { time } from './json.ts';
 
 export interface WireStatsRow {
@@ -24,6 +25,21 @@ export interface WireStats {
   readonly tags: readonly WireStatsRow[];
   /** In time order; empty unless `bucket` was asked for. */
   readonly buckets: readonly WireStatsBucket[];
+  /** Most frequent first, bounded in number. */
+  readonly faults: readonly WireFault[];
+}
+
+/** Tries that did not deliver, of one kind. */
+export interface WireFault {
+  readonly route: string;
+  readonly outcome: string;
+  readonly cause: string | null;
+  readonly stage: string;
+  readonly code: number | null;
+  readonly enhanced: string | null;
+  readonly count: number;
+  readonly response: string;
+  readonly last_at: string;
 }
 
 const percentile = z.number().nullable();
@@ -39,6 +55,23 @@ export const statsRow: z.ZodType<WireStatsRow> = z
   })
   .meta({ id: 'TagStats' });
 
+const fault: z.ZodType<WireFault> = z
+  .object({
+    route: z.string(),
+    outcome: z.string().describe('`deferred`, `rejected` or `uncertain`.'),
+    cause: z.string().nullable(),
+    stage: z.string().describe('How far the SMTP dialogue came.'),
+    code: z.int().nullable(),
+    enhanced: z.string().nullable(),
+    count: z.int(),
+    response: z.string().describe('The newest answer of this kind; one line.'),
+    last_at: time('When it last came.'),
+  })
+  .meta({
+    id: 'Fault',
+    description: 'Tries that did not deliver, with the same codes at the same stage of the same route.',
+  });
+
 export const stats: z.ZodType<WireStats> = z
   .object({
     since: time('Begin of the span.'),
@@ -47,6 +80,9 @@ export const stats: z.ZodType<WireStats> = z
     buckets: z
       .array(z.object({ from: time('Begin of the bucket.'), tags: z.array(statsRow) }))
       .describe('In time order, without the empty ones; empty unless `bucket` was asked for.'),
+    faults: z
+      .array(fault)
+      .describe('Tries that did not deliver, in the hours of the span, by kind; the most frequent 50.'),
   })
   .meta({ id: 'Stats', description: 'What was accepted in a span of time, and what became of it.' });
 
@@ -58,4 +94,8 @@ export function wireStats(row: StatsRow): WireStatsRow {
     states: row.states,
     delivered_ms: { p50: row.p50Ms, p95: row.p95Ms, p99: row.p99Ms },
   };
+}
+
+export function wireFault({ lastAt, ...row }: FaultRow): WireFault {
+  return { ...row, last_at: isoTime(lastAt) };
 }

@@ -10,6 +10,7 @@ import { createEventReads } from './history-events.ts';
 import { createMessageReads } from './history-messages.ts';
 import { createQueueReads } from './history-queue.ts';
 import { createStats } from './history-stats.ts';
+import { createTrend } from './history-trend.ts';
 import type { KeyRing } from './key-ring.ts';
 import { createOutboxReads } from './outbox-reads.ts';
 import { createReportReads } from './reports.ts';
@@ -44,6 +45,7 @@ export function createReader(db: Database.Database, duties: ReaderDuties, ring: 
     rejectedFor: { access: 'read', run: rejectedFor },
     stats: { access: 'read', run: createStats(db) },
     deferrals: { access: 'read', run: createDeferrals(db) },
+    trend: { access: 'read', run: createTrend(db) },
     queue: { access: 'read', run: queue },
     figures: { access: 'read', run: figures },
     plainLeft: { access: 'read', run: () => plain.get() !== undefined },

@@ -35,6 +35,7 @@ export function createHistory(reads: Reads): HistoryStore {
     rejectedFor: (recipient, limit) => reads.call('rejectedFor', recipient, limit),
     stats: (sinceMs) => reads.call('stats', sinceMs),
     deferrals: (sinceMs, limit) => reads.call('deferrals', sinceMs, limit),
+    trend: (query) => reads.call('trend', query),
     queue: (limit) => reads.call('queue', limit),
     content: (id) => reads.call('content', id),
   };

@@ -3,6 +3,7 @@ import type Database from 'better-sqlite3';
 import type { WriterCalls } from './calls.ts';
 import type { Contents } from './contents.ts';
 import { deliveryKeys } from './keys.ts';
+import { createTrendUpkeep } from './trend-upkeep.ts';
 
 type UpkeepCalls = Pick<WriterCalls, 'dropContent' | 'dropHistory'>;
 
@@ -70,6 +71,8 @@ export function createUpkeep(db: Database.Database, contents: Pick<Contents, 'dr
     DELETE FROM tls_levels WHERE domain IN (
       SELECT domain FROM tls_levels INDEXED BY tls_levels_age WHERE seen_at <= ? LIMIT ?)`);
 
+  const trends = createTrendUpkeep(db);
+
   /** Events go from the oldest on, up to the first that is young enough or that a webhook has yet to get: no gaps. */
   function dropOldEvents(before: number, limit: number): number {
     const endpoints = wids.all();
@@ -118,6 +121,8 @@ export function createUpkeep(db: Database.Database, contents: Pick<Contents, 'dr
       dropKeys.run(now, limit);
       for (const statement of pastTime) statement.run(now, limit);
       dropLevels.run(now - TLS_MEMORY_MS, limit);
+      trends.fold(now, limit);
+      trends.drop(before, limit);
       return Math.max(events, mids.length);
     },
   };

@@ -1,0 +1,123 @@
+/** The reads of the views: what they ask, under which key it is kept, how often it is asked anew. */
+import { keepPreviousData, useInfiniteQuery, useQuery, type UseQueryResult } from '@tanstack/react-query';
+import { now } from '../lib/clock.ts';
+import { momentOf, type Search } from '../lib/search.ts';
+import type { Story } from '../lib/story.ts';
+import { ApiError, get, getText } from './client.ts';
+import type { List, Message, MessageDetail, Page, Preview, RelayEvent, Route, Sender, Stats, Trace } from './types.ts';
+
+const PAGE_SIZE = 50;
+const MAX_PAGE_SIZE = 100;
+const SLOW_REFRESH_MS = 30_000;
+const REFRESH_MS = 5_000;
+
+/** Messages, newest first, page by page. What has a `@` is a recipient or, when that has none, a Message-ID; else it is a flow. */
+export function useMessages(search: Search) {
+  return useInfiniteQuery({
+    queryKey: ['messages', search],
+    initialPageParam: '',
+    queryFn: async ({ pageParam }) => {
+      const filters = {
+        recipient: search.recipient,
+        flow: search.flow,
+        tag: search.tag,
+        state: search.state,
+        since: momentOf(search.since, now()),
+        until: momentOf(search.until, now()),
+        limit: PAGE_SIZE,
+        cursor: pageParam,
+      };
+      let found: Page<Message> = { data: [], has_more: false, next_cursor: null };
+      for (const key of keysFor(search.key)) {
+        found = await get<Page<Message>>('/v1/messages', { ...filters, ...key });
+        if (found.data.length > 0) break;
+      }
+      return found;
+    },
+    getNextPageParam: (last: Page<Message>) => last.next_cursor,
+    placeholderData: keepPreviousData,
+  });
+}
+
+/** The filters that a bare key may stand for, the likeliest first. */
+function keysFor(key: string): readonly Readonly<Record<string, string>>[] {
+  if (key === '') return [{}];
+  if (key.startsWith('<')) return [{ message_id: key }];
+  if (key.includes('@')) return [{ recipient: key }, { message_id: key }, { flow: key }];
+  return [{ flow: key }];
+}
+
+/** Mail to `recipient` that was refused at submission: it has no message, only an event. */
+export function useRefused(recipient: string): UseQueryResult<Page<RelayEvent>, Error> {
+  return useQuery({
+    queryKey: ['messages', 'refused', recipient],
+    queryFn: () => get<Page<RelayEvent>>('/v1/events', { type: 'message.rejected', recipient, limit: 20 }),
+    enabled: recipient.includes('@') && !recipient.startsWith('<'),
+  });
+}
+
+/** Everything about one message; also of one that was refused. */
+export function useStory(id: string): UseQueryResult<Story, Error> {
+  return useQuery({
+    queryKey: ['message', id],
+    queryFn: async () => {
+      const [message, trace] = await Promise.all([
+        get<MessageDetail>(`/v1/messages/${id}`).catch((error: unknown) => {
+          if (error instanceof ApiError && error.status === 404) return null;
+          throw error;
+        }),
+        get<Trace>(`/v1/messages/${id}/trace`),
+      ]);
+      return { message, events: trace.events, routeEvents: trace.route_events };
+    },
+  });
+}
+
+/** The messages of a flow, newest first. */
+export function useFlow(flow: string): UseQueryResult<Page<Message>, Error> {
+  return useQuery({
+    queryKey: ['flow', flow],
+    queryFn: () => get<Page<Message>>('/v1/messages', { flow, limit: MAX_PAGE_SIZE }),
+  });
+}
+
+export function usePreview(id: string): UseQueryResult<Preview, Error> {
+  return useQuery({
+    queryKey: ['preview', id],
+    queryFn: () => get<Preview>(`/v1/messages/${id}/preview`),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+}
+
+export function useSource(id: string): UseQueryResult<string, Error> {
+  return useQuery({
+    queryKey: ['source', id],
+    queryFn: () => getText(`/v1/messages/${id}/content`),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+}
+
+export function useRoutes(): UseQueryResult<List<Route>, Error> {
+  return useQuery({ queryKey: ['routes'], queryFn: () => get<List<Route>>('/v1/routes'), refetchInterval: REFRESH_MS });
+}
+
+/** The newest ups and downs of routes, oldest first. */
+export function useRouteEvents(): UseQueryResult<Page<RelayEvent>, Error> {
+  return useQuery({
+    queryKey: ['routes', 'events'],
+    queryFn: () => get<Page<RelayEvent>>('/v1/events', { type: 'route.*', limit: PAGE_SIZE }),
+  });
+}
+
+export function useStats(span: string, bucket: string, tag: string): UseQueryResult<Stats, Error> {
+  return useQuery({
+    queryKey: ['stats', span, bucket, tag],
+    queryFn: () => get<Stats>('/v1/stats', { since: span, bucket, tag }),
+    placeholderData: keepPreviousData,
+    refetchInterval: SLOW_REFRESH_MS,
+  });
+}
+
+export function useSenders(): UseQueryResult<List<Sender>, Error> {
+  return useQuery({ queryKey: ['senders'], queryFn: () => get<List<Sender>>('/v1/senders'), staleTime: 60_000 });
+}
