@@ -174,3 +174,53 @@ describe('SIGHUP', () => {
     expect(told).not.toContain(secret.slice(0, 16));
   });
 });
+
+describe('410', () => {
+  it('disables the endpoint through a restart, and an operator beside the relay enables it', async () => {
+    const gone = await startReceiver();
+    try {
+      gone.answer({ status: 410, body: 'moved' });
+      await home.configure(config(endpoint('gone', gone.url), endpoint('well', well.url)));
+      relay = await start();
+      await submit(relay.smtpPort, { to: 'ann@example.net' });
+      await relay.line((line) => line['event'] === 'webhook.disabled' && line['webhook'] === 'gone');
+      await relay.kill9();
+      gone.answer({});
+      relay = await start();
+      await submit(relay.smtpPort, { to: 'bob@example.net' });
+      await until(() => well.requests.length === 5, 'two messages and the event about the other endpoint');
+      expect(well.requests.map(({ event }) => event.type)).toContain('webhook.disabled');
+      expect(gone.requests).toHaveLength(1);
+      expect(await home.cli(['webhooks', 'enable', 'gone'])).toMatchObject({ code: 0 });
+      await gone.received(5);
+      expect(new Set(gone.requests.map(({ id }) => id)).size).toBe(4);
+      expect(gone.requests.map(({ event }) => event.type)).not.toContain('webhook.disabled');
+    } finally {
+      await gone.close();
+    }
+  });
+});
+
+describe('a replay', () => {
+  it('is asked for over HTTP of the running relay, and says what came of each event', async () => {
+    await home.configure(config(endpoint('well', well.url)));
+    relay = await start();
+    await submit(relay.smtpPort, { to: 'ann@example.net' });
+    await well.received(2);
+    const base = `http://127.0.0.1:${relay.httpPort}/v1/webhooks`;
+    const [first] = well.requests;
+    const body = JSON.stringify({ event_id: first?.id });
+    const headers = { 'content-type': 'application/json' };
+    const answer = await fetch(`${base}/well/replay`, { method: 'POST', headers, body });
+    expect([answer.status, await answer.json()]).toEqual([202, { queued: 1, unknown: [] }]);
+    await well.received(3);
+    expect(well.requests[2]).toMatchObject({ id: first?.id, body: first?.body, isVerified: true });
+    await until(async () => {
+      const listed = await (await fetch(`${base}/well/deliveries`)).text();
+      return listed.includes('"number":2') && !listed.includes('"state":"pending"');
+    }, 'both tries in the list');
+    expect(await (await fetch(base)).json()).toMatchObject({ data: [{ name: 'well', pending: 0, state: 'active' }] });
+    const metrics = await (await fetch(`http://127.0.0.1:${relay.httpPort}/metrics`)).text();
+    expect(metrics).toContain('leadpush_webhook_attempts_total{endpoint="well",outcome="delivered"} 3');
+  });
+});
