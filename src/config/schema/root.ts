@@ -184,7 +184,8 @@ function retentionSection(kit: Kit): z.ZodType<RetentionConfig> {
     }),
     events: kit.defaulted(kept, '30d', {
       type: 'duration',
-      meaning: 'Messages without their content, attempts and events, counted from the last final state. At most 3650d.',
+      meaning:
+        'Messages without their content, attempts and events, counted from the last final state. At most 3650d. Events that a webhook has yet to get stay until it has them, or four days at most.',
       example: '90d',
     }),
   }).transform((value) => ({ contentMs: value.content, sandboxMs: value.sandbox, eventsMs: value.events }));
