@@ -5,7 +5,7 @@
  * Other processes commit meanwhile: what is there is read up to the `seq` at the beginning, the rest belongs to the following.
  */
 import type { RelayEvent } from '../core/event.ts';
-import type { EventFilter, HistoryStore } from '../store/store.ts';
+import type { HistoryStore } from '../store/store.ts';
 import { type History, pause } from './database.ts';
 import type { CliIo } from './io.ts';
 import type { TailFilter, TailSource } from './tail-source.ts';
@@ -55,7 +55,7 @@ function upTo(events: readonly RelayEvent[], seq: number): readonly RelayEvent[]
 
 async function* pagesAfter(
   history: HistoryStore,
-  filter: Omit<EventFilter, 'limit' | 'afterSeq'>,
+  filter: TailFilter,
   seq: number,
 ): AsyncGenerator<readonly RelayEvent[]> {
   let after = seq;

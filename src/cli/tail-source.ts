@@ -5,18 +5,10 @@
  */
 import { addressKey, parseEnvelopeAddress } from '../core/address.ts';
 import type { EventAttempt, EventReport, EventRoute, EventType, EventWebhook } from '../core/event.ts';
+import type { EventFilter } from '../store/store.ts';
 
-/** What `tail` asks for; everything absent matches all. Times are epoch milliseconds. */
-export interface TailFilter {
-  readonly types?: readonly EventType[];
-  readonly tag?: string;
-  readonly state?: string;
-  readonly recipient?: string;
-  readonly flow?: string;
-  readonly route?: string;
-  readonly sinceMs?: number;
-  readonly untilMs?: number;
-}
+/** What `tail` asks for; everything absent matches all. */
+export type TailFilter = Omit<EventFilter, 'afterSeq' | 'limit'>;
 
 /**
  * An event as far as `tail` needs to know it: a `RelayEvent` is one, and so is what a line of the log tells of an event.
