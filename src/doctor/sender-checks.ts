@@ -2,8 +2,8 @@
  * What DNS says about the senders and about this relay: the checks of `check --dns`, of `GET /v1/senders` and of the dashboard.
  *
  * Reports are kept for a few minutes and made once however many ask at the same time, so that a page that is loaded again and
- * again asks DNS no more often. A report with something that could not be asked is kept for a shorter time. A changed config
- * makes new ones. Look-ups run a few at a time, and a report never takes longer than `LIMIT_MS`: what was not asked by then is
+ * again asks DNS no more often. A report with a fault is kept for half a minute, for somebody may be mending it, and one that
+ * lacks something shorter still. A changed config makes new ones. Look-ups run a few at a time, and a report never takes longer than `LIMIT_MS`: what was not asked by then is
  * said to be unknown.
  *
  * Nothing is sent, and nothing but DNS and our own MTA-STS policy is asked. After a restart everything is asked anew.
@@ -56,6 +56,7 @@ export interface SenderChecksDeps {
 }
 
 const KEEP_MS = 5 * 60_000;
+const KEEP_FAULTY_MS = 30_000;
 /** For reports that lack something. */
 const KEEP_UNKNOWN_MS = 15_000;
 const LIMIT_MS = 25_000;
@@ -104,8 +105,7 @@ export function createSenderChecks(deps: SenderChecksDeps): SenderChecks {
       memory.set(key, made);
       made.result.then(
         (result) => {
-          const lacks = findingsOf(result).some(({ code }) => code.endsWith('.unknown'));
-          made.untilMs = clock.monotonicMs() + (lacks ? KEEP_UNKNOWN_MS : KEEP_MS);
+          made.untilMs = clock.monotonicMs() + keepMs(findingsOf(result));
         },
         () => memory.get(key) === made && memory.delete(key),
       );
@@ -136,6 +136,11 @@ export function createSenderChecks(deps: SenderChecksDeps): SenderChecks {
     },
     checkHost: host,
   };
+}
+
+function keepMs(findings: readonly CheckFinding[]): number {
+  if (findings.some(({ code }) => code.endsWith('.unknown'))) return KEEP_UNKNOWN_MS;
+  return worstLevel(findings) === 'ok' ? KEEP_MS : KEEP_FAULTY_MS;
 }
 
 async function inTime<T>(
