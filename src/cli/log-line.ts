@@ -40,7 +40,9 @@ function eventOf(type: EventType, timestamp: string, line: Line, recipient: stri
   const bounce = textAt(line, 'bounce');
   const attempt = type === 'message.rejected' || type === 'message.accepted' ? undefined : attemptOf(line);
   const route = textAt(line, 'route');
+  const webhook = textAt(line, 'webhook');
   const isOfRoute = type === 'route.down' || type === 'route.up';
+  const isOfWebhook = type === 'webhook.disabled';
   const failed = listAt(line, 'failed_over').map(failedTry);
   const newer = textAt(line, 'superseded_by');
   const warnings = listAt(line, 'warnings');
@@ -59,7 +61,8 @@ function eventOf(type: EventType, timestamp: string, line: Line, recipient: stri
       ...(bounce === undefined ? {} : { bounce: { class: bounce, why: reason ?? '' } }),
       ...(newer === undefined ? {} : { superseded_by: newer }),
       ...(isOfRoute && route !== undefined ? { route: { name: route, reason: reason ?? '' } } : {}),
-      ...(reason === undefined || bounce !== undefined || isOfRoute || isRefusal ? {} : { reason }),
+      ...(isOfWebhook && webhook !== undefined ? { webhook: { name: webhook, reason: reason ?? '' } } : {}),
+      ...(reason === undefined || bounce !== undefined || isOfRoute || isOfWebhook || isRefusal ? {} : { reason }),
       ...(isRefusal ? { refusal: refusalOf(line) } : {}),
       ...(warnings.length === 0 ? {} : { warnings }),
     },

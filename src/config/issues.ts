@@ -79,7 +79,8 @@ function hint(note: IssueNote, path: Path, source: Source): string {
 /** The issue's path, less an index that the schema added itself (one entry where a list may stand). */
 function nearestPath(path: Path, source: Source, issue: Issue): Path {
   const parent = path.slice(0, -1);
-  const added = typeof path.at(-1) === 'number' && !source.has(path) && source.written(parent) !== null;
+  const added =
+    typeof path.at(-1) === 'number' && !source.has(path) && (source.written(parent) !== null || !source.has(parent));
   return added && issue.code === 'custom' ? parent : path;
 }
 

@@ -95,7 +95,11 @@ describe('tail --file', () => {
   test('tells on a terminal the same as the database does', async () => {
     const folder = tempFolder();
     const { accept, attempt, attempts, store } = await seed(folder);
+    await store.outbox.sync([{ name: 'auth', types: ['message.accepted'], tags: null, fingerprint: 'a' }], NOW);
     await accept();
+    await store.outbox.work('auth', NOW, 1, []);
+    const gone = { seq: 1, at: NOW, ms: 1, status: 410, text: 'gone', disable: 'it answered 410: gone' };
+    await store.outbox.record('auth', { ...gone, verdict: { kind: 'again', dueAt: NOW } });
     await attempt(BUSY, { state: 'deferred', dueAt: NOW + 5000, route: 'ses', byDestination: false });
     await accept();
     await attempts([['ses', DELIVERED]], { state: 'delivered', captured: false });

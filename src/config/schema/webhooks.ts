@@ -2,7 +2,7 @@
  * The section `webhooks`: endpoints that events are sent to. They come from the config alone: nothing that a client or a
  * call sends can make the relay connect to an address.
  */
-import type { z } from 'zod';
+import { z } from 'zod';
 import { EVENT_TYPES, type EventType } from '../../core/event.ts';
 import type { WebhookConfig } from '../types.ts';
 import { addIssue, type Kit, list, oneOrMany, type Reading, scalar, section } from './kit.ts';
@@ -93,7 +93,10 @@ function url(): z.ZodType<string> {
 }
 
 function secrets(): z.ZodType<readonly Uint8Array[]> {
-  return oneOrMany(secret()).superRefine((all, context) => {
+  const one = secret();
+  // A list or one; a key that is missing is told as one that is.
+  const several = z.preprocess((input) => (Array.isArray(input) ? input : [input]), list(one, 1));
+  return several.superRefine((all, context) => {
     const hint = 'write the new one, and the old one until the receiver knows the new one';
     if (all.length > MAX_SECRETS) {
       addIssue(context, 'there are more than two secrets', { subject: 'secret', hint });
