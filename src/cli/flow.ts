@@ -8,10 +8,9 @@
  *
  * Known limit: mail that was refused at submission has no flow in the log; `trace RECIPIENT` shows it.
  */
-import type { MessageId } from '../core/ids.ts';
+import type { DeliveryFacts, MessageFacts } from '../api/wire/message.ts';
 import { isFinal, type DeliveryState } from '../core/delivery.ts';
 import { isoTime } from '../core/time.ts';
-import type { DeliveryView, MessageView } from '../store/store.ts';
 import { clean } from './clean.ts';
 import { span } from './format.ts';
 import { momentsOf, type Story } from './moments.ts';
@@ -56,7 +55,7 @@ const MAX_SUCCESSORS = 20;
 export async function flowReport(
   flow: string,
   stories: readonly Story[],
-  messageOf: (id: MessageId) => Promise<MessageView | null>,
+  messageOf: (id: string) => Promise<MessageFacts | null>,
 ): Promise<FlowReport> {
   const messages = stories.flatMap(({ message }) => (message === null ? [] : [message]));
   const tagged = messages.filter(({ tag }) => tag !== null && RESETS.has(tag));
@@ -102,9 +101,9 @@ function worst(endings: readonly Ending[]): Ending['kind'] {
 /** The newest reset counts: who asks again has given up on the links before it. */
 async function endingFor(
   recipient: string,
-  resets: readonly MessageView[],
+  resets: readonly MessageFacts[],
   start: number,
-  messageOf: (id: MessageId) => Promise<MessageView | null>,
+  messageOf: (id: string) => Promise<MessageFacts | null>,
 ): Promise<Ending> {
   const own = resets.flatMap((message) =>
     message.deliveries.filter((one) => one.recipient === recipient).map((delivery) => ({ message, delivery })),
@@ -140,8 +139,8 @@ async function endingFor(
 }
 
 async function followSuccessors(
-  first: { readonly message: MessageView; readonly delivery: DeliveryView },
-  messageOf: (id: MessageId) => Promise<MessageView | null>,
+  first: { readonly message: MessageFacts; readonly delivery: DeliveryFacts },
+  messageOf: (id: string) => Promise<MessageFacts | null>,
 ): Promise<typeof first> {
   let current = first;
   for (let step = 0; step < MAX_SUCCESSORS; step++) {

@@ -43,6 +43,10 @@ export interface CliIo {
 /** Options that every command takes. */
 export interface GlobalOptions {
   readonly config?: string;
+  /** A relay elsewhere, over HTTP. */
+  readonly url?: string;
+  readonly token?: string;
+  readonly tokenFile?: string;
   readonly json?: boolean;
 }
 

@@ -1,8 +1,9 @@
 /** The story of a message, and what happened in it, moment by moment, in words. Shared by `trace` of a message and of a flow. */
-import type { RelayEvent } from '../core/event.ts';
+import type { AttemptFacts } from '../api/wire/attempt.ts';
+import type { WireEvent } from '../api/wire/event.ts';
+import type { MessageFacts } from '../api/wire/message.ts';
 import type { MessageId } from '../core/ids.ts';
 import { isoTime } from '../core/time.ts';
-import type { AttemptView, MessageView } from '../store/store.ts';
 import { clean } from './clean.ts';
 import { describeAttempt, describeEvent, eventWord } from './describe-event.ts';
 import { span } from './format.ts';
@@ -11,11 +12,11 @@ import type { Verdict } from './verdict.ts';
 /** A message as the log knows it. `message` is null for one that was refused. */
 export interface Story {
   readonly id: MessageId;
-  readonly message: MessageView | null;
-  readonly attempts: readonly AttemptView[];
-  readonly events: readonly RelayEvent[];
+  readonly message: MessageFacts | null;
+  readonly attempts: readonly AttemptFacts[];
+  readonly events: readonly WireEvent[];
   /** `route.down` and `route.up` of the message's routes while it waited, and what held when it came. */
-  readonly routeEvents: readonly RelayEvent[];
+  readonly routeEvents: readonly WireEvent[];
   readonly verdict: Verdict;
 }
 
@@ -37,7 +38,7 @@ export function momentsOf(story: Story): readonly Moment[] {
   );
 }
 
-function momentOfEvent(event: RelayEvent): Moment {
+function momentOfEvent(event: WireEvent): Moment {
   const { attempt, delivery } = event.data;
   const number = attempt === undefined || delivery === undefined ? '' : `attempt ${attempt.number} over `;
   return {

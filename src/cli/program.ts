@@ -15,7 +15,7 @@ import { checkCommand } from './check.ts';
 import { credentialCommand } from './credential.ts';
 import { dkimCommand } from './dkim.ts';
 import { explainCommand } from './explain.ts';
-import type { CliIo, ExitCode } from './io.ts';
+import type { CliIo, ExitCode, GlobalOptions } from './io.ts';
 import { keysCommand } from './keys.ts';
 import { createPaint } from './paint.ts';
 import { queueCommand } from './queue.ts';
@@ -27,6 +27,9 @@ import { suppressionsCommand } from './suppressions.ts';
 import { tailCommand } from './tail.ts';
 import { traceCommand } from './trace.ts';
 import { webhooksCommand } from './webhooks.ts';
+
+/** The commands that can ask a relay elsewhere. */
+const REMOTE: ReadonlySet<string> = new Set(['tail', 'trace', 'queue list', 'suppressions list', 'stats']);
 
 /** The way each command adds itself. */
 type RegisterCommand = (program: Command, io: CliIo) => void;
@@ -72,6 +75,9 @@ export function buildProgram(io: CliIo, written: Promise<void>[] = []): Command 
     .description('Self-hosted SMTP relay for account-recovery mail')
     .version(VERSION, '-V, --version', 'print the version')
     .option('-c, --config <file>', "config file (default: LEADPUSH_CONFIG, else the package's config/relay.yaml)")
+    .option('--url <url>', 'a relay elsewhere, over HTTP, instead of the files of this machine (LEADPUSH_URL)')
+    .option('--token-file <file>', 'file with a token of that relay (or LEADPUSH_TOKEN)')
+    .option('--token <token>', 'the token itself; other users of this machine can see it with ps')
     .option('--json', 'JSON lines, as everywhere but on a terminal')
     .helpOption('-h, --help', 'print this help')
     .configureHelp({ showGlobalOptions: true })
@@ -86,7 +92,21 @@ export function buildProgram(io: CliIo, written: Promise<void>[] = []): Command 
       getErrHasColors: () => io.stderr.hasColor,
     });
   for (const register of COMMANDS) register(program, io);
+  program.hook('preAction', (_program, command) => refuseRemote(command));
   return program;
+}
+
+/** Throws a `RelayError` (`usage`) when a command that is for this machine alone was given another relay. */
+function refuseRemote(command: Command): void {
+  const { url } = command.optsWithGlobals<GlobalOptions>();
+  const group = command.parent?.parent == null ? '' : `${command.parent.name()} `;
+  const name = `${group}${command.name()}`;
+  if (url === undefined || REMOTE.has(name)) return;
+  throw new RelayError(`${name} works with the files of this machine, and cannot with --url`, {
+    code: 'usage',
+    op: 'cli.remote',
+    hint: `Run it on the machine of that relay. These ask a relay elsewhere: ${[...REMOTE].join(', ')}.`,
+  });
 }
 
 async function tellWhatWentWrong(io: CliIo, error: unknown): Promise<ExitCode> {

@@ -2,18 +2,21 @@
  * `queue`: what waits and why; puts deliveries back to work or takes them off.
  *
  * `retry` and `cancel` write to the database beside a running relay, which notices and acts on it; without one, the change
- * takes effect at the next start. A delivery that is being sent just now is left alone.
+ * takes effect at the next start. With `--url` they ask the relay there. A delivery that is being sent just now is left alone.
  */
 import type { Command } from 'commander';
+import type { Plain } from '../api/wire/json.ts';
 import { wireQueueRow } from '../api/wire/queue.ts';
 import { didYouMean } from '../config/near-match.ts';
 import { RelayError } from '../core/errors.ts';
 import { type DeliveryId, type MessageId, parseDeliveryId, parseMessageId } from '../core/ids.ts';
 import type { OperatorResult, QueueRow } from '../store/store.ts';
 import { jsonLine } from '../telemetry/json-line.ts';
-import { type DatabaseOptions, databaseOptions, openDatabase, openOperator } from './database.ts';
+import { type DatabaseOptions, databaseOptions } from './database.ts';
 import { span, table } from './format.ts';
 import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
+import { openOperatorAt } from './operator.ts';
+import { openReads } from './reads.ts';
 import { countOption } from './time-option.ts';
 
 interface ListOptions extends GlobalOptions, DatabaseOptions {
@@ -62,7 +65,7 @@ function refuseExtraWords(queue: Command, list: Command): void {
 }
 
 async function list(io: CliIo, options: ListOptions): Promise<void> {
-  const { history, close } = await openDatabase(io, options);
+  const { history, close } = await openReads(io, options);
   try {
     const rows = await history.queue(options.limit);
     if (wantsJson(io, options)) {
@@ -73,7 +76,7 @@ async function list(io: CliIo, options: ListOptions): Promise<void> {
   }
 }
 
-function human(io: CliIo, rows: readonly QueueRow[], limit: number): string {
+function human(io: CliIo, rows: readonly Plain<QueueRow>[], limit: number): string {
   if (rows.length === 0) return 'Nothing waits.\n';
   const now = io.clock.now();
   const columns = [
@@ -116,18 +119,14 @@ async function change(
   options: ChangeOptions,
 ): Promise<void> {
   const targets = ids.map(parseTarget);
-  const operator = await openOperator(io, options);
+  const operator = await openOperatorAt(io, options);
   try {
     for (const target of targets) {
-      const now = io.clock.now();
-      const result =
-        verb === 'retry'
-          ? await operator.retryNow(target, now)
-          : await operator.cancel(target, now, 'canceled by an operator');
+      const result = verb === 'retry' ? await operator.retryNow(target) : await operator.cancel(target);
       await report(io, options, verb, target, result);
     }
   } finally {
-    await operator.stop();
+    await operator.close();
   }
 }
 
@@ -146,7 +145,7 @@ async function report(
   options: ChangeOptions,
   verb: 'retry' | 'cancel',
   target: Target,
-  result: OperatorResult,
+  result: Plain<OperatorResult>,
 ): Promise<void> {
   if (result.changed.length === 0) io.exit.code = 1;
   if (wantsJson(io, options)) {

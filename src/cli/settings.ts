@@ -57,8 +57,15 @@ export function dataFolder(io: CliIo, options: GlobalOptions): string {
   });
 }
 
-/** What a next step has to repeat to mean the same relay: ` --config FILE` or ` --data FOLDER`, or nothing. */
+/**
+ * What a next step has to repeat to mean the same relay: ` --config FILE`, ` --data FOLDER` or ` --url URL`, or nothing. A token
+ * on the command line is not repeated; the file that has it is.
+ */
 export function placeOptions(options: GlobalOptions & { readonly data?: string }): string {
+  if (options.url !== undefined) {
+    const token = options.tokenFile === undefined ? '' : ` --token-file ${shellWord(options.tokenFile)}`;
+    return ` --url ${shellWord(options.url)}${token}`;
+  }
   if (options.data !== undefined) return ` --data ${shellWord(options.data)}`;
   return options.config === undefined ? '' : ` --config ${shellWord(options.config)}`;
 }

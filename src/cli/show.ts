@@ -5,12 +5,14 @@
  * next hop is never shown, not even where it is still kept.
  */
 import type { Command } from 'commander';
+import type { AttemptFacts } from '../api/wire/attempt.ts';
+import type { MessageFacts } from '../api/wire/message.ts';
 import { RelayError } from '../core/errors.ts';
 import { type MessageId, parseMessageId } from '../core/ids.ts';
-import type { AttemptView, HistoryStore, MessageView } from '../store/store.ts';
 import { jsonLine } from '../telemetry/json-line.ts';
-import { type DatabaseOptions, databaseOptions, openDatabase } from './database.ts';
+import { type DatabaseOptions, databaseOptions } from './database.ts';
 import type { CliIo } from './io.ts';
+import { type HistoryReads, openReads } from './reads.ts';
 import { placeOptions } from './settings.ts';
 import { isCapture } from './verdict.ts';
 
@@ -33,9 +35,9 @@ export function showCommand(program: Command, io: CliIo): void {
 }
 
 async function show(io: CliIo, id: MessageId, options: DatabaseOptions): Promise<void> {
-  const { history, folder, close } = await openDatabase(io, options);
+  const { history, place, close } = await openReads(io, options);
   try {
-    const found = await read(history, id, folder, placeOptions(options));
+    const found = await read(history, id, place, placeOptions(options));
     if (found.kind === 'refused') {
       io.exit.code = 1;
       await io.stderr.write(`${found.why}\n`);
@@ -54,14 +56,14 @@ type Found =
   | { readonly kind: 'content'; readonly content: Uint8Array }
   | { readonly kind: 'refused'; readonly why: string };
 
-async function read(history: HistoryStore, id: MessageId, folder: string, place: string): Promise<Found> {
+async function read(history: HistoryReads, id: MessageId, where: string, place: string): Promise<Found> {
   const message = await history.message(id);
   if (message === null) {
     const wasRefused = (await history.eventsOf(id)).length > 0;
     return refused(
       wasRefused
         ? `${id} was refused at submission; nothing of it was kept. Why: leadpush-relay trace ${id}${place}`
-        : `There is no message ${id} in ${folder}.`,
+        : `There is no message ${id} in ${where}.`,
     );
   }
   if (!isCaptured(message, await history.attempts(id))) {
@@ -81,7 +83,7 @@ function refused(why: string): Found {
 }
 
 /** Whether a sandbox route took the message for each of its recipients. */
-function isCaptured(message: MessageView, attempts: readonly AttemptView[]): boolean {
+function isCaptured(message: MessageFacts, attempts: readonly AttemptFacts[]): boolean {
   return message.deliveries.every(({ id, state }) => {
     const last = attempts.findLast((attempt) => attempt.deliveryId === id);
     return state === 'delivered' && last !== undefined && isCapture(last);

@@ -4,9 +4,10 @@ import { wireStats } from '../api/wire/stats.ts';
 import { DELIVERY_STATES, type DeliveryState, isFinal } from '../core/delivery.ts';
 import type { DeferralRow, StatsRow } from '../store/store.ts';
 import { jsonLine } from '../telemetry/json-line.ts';
-import { type DatabaseOptions, databaseOptions, openDatabase } from './database.ts';
+import { type DatabaseOptions, databaseOptions } from './database.ts';
 import { dateTime, span, table } from './format.ts';
 import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
+import { openReads } from './reads.ts';
 import { countOption, sinceOption } from './time-option.ts';
 
 interface StatsOptions extends GlobalOptions, DatabaseOptions {
@@ -31,7 +32,7 @@ export function statsCommand(program: Command, io: CliIo): void {
       const options = command.optsWithGlobals<StatsOptions>();
       const since = options.since ?? io.clock.now() - DEFAULT_SPAN_MS;
       const only = options.deferrals === true;
-      const { history, close } = await openDatabase(io, options);
+      const { history, close } = await openReads(io, options);
       try {
         if (wantsJson(io, options)) {
           const lines = only

@@ -5,16 +5,18 @@
  * change. What was accepted before is not touched. Whether a tag's mail heeds the list is `tags.*.suppression`.
  */
 import type { Command } from 'commander';
-import { wireSuppression } from '../api/wire/suppression.ts';
+import { type SuppressionFacts, wireSuppression } from '../api/wire/suppression.ts';
 import { didYouMean } from '../config/near-match.ts';
 import { type EnvelopeAddress, parseEnvelopeAddress } from '../core/address.ts';
 import { RelayError } from '../core/errors.ts';
-import type { Suppression, SuppressionStore } from '../store/store.ts';
+import type { Suppression } from '../store/store.ts';
 import { jsonLine } from '../telemetry/json-line.ts';
 import { clean, cut } from './clean.ts';
-import { type DatabaseOptions, databaseOptions, openDatabase, openOperator } from './database.ts';
+import { type DatabaseOptions, databaseOptions } from './database.ts';
 import { dateTime, span, table } from './format.ts';
 import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
+import { openOperatorAt, type Operator } from './operator.ts';
+import { openReads } from './reads.ts';
 import { countOption, spanOption } from './time-option.ts';
 
 interface ListOptions extends GlobalOptions, DatabaseOptions {
@@ -92,10 +94,10 @@ async function list(io: CliIo, options: ListOptions): Promise<void> {
   await io.stdout.write(human(io, entries, options.limit));
 }
 
-async function readList(io: CliIo, options: ListOptions): Promise<readonly Suppression[]> {
-  const { suppressions, close } = await openDatabase(io, options);
+async function readList(io: CliIo, options: ListOptions): Promise<readonly SuppressionFacts[]> {
+  const { suppressions, close } = await openReads(io, options);
   try {
-    const entries: Suppression[] = [];
+    const entries: SuppressionFacts[] = [];
     let after: string | null = null;
     while (entries.length < options.limit) {
       const wanted = Math.min(PAGE, options.limit - entries.length);
@@ -110,7 +112,7 @@ async function readList(io: CliIo, options: ListOptions): Promise<readonly Suppr
   }
 }
 
-function human(io: CliIo, entries: readonly Suppression[], limit: number): string {
+function human(io: CliIo, entries: readonly SuppressionFacts[], limit: number): string {
   if (entries.length === 0) return 'Nobody is suppressed.\n';
   const now = io.clock.now();
   const columns = [
@@ -144,19 +146,19 @@ async function add(io: CliIo, recipient: EnvelopeAddress, options: AddOptions): 
     createdAt: now,
     expiresAt: options.for === undefined ? null : now + options.for,
   };
-  await change(io, options, (store) => store.put(entry));
-  const until = entry.expiresAt === null ? 'until it is removed' : `until ${dateTime(entry.expiresAt)}`;
+  const kept = await change(io, options, (operator) => operator.suppress(entry));
+  const until = kept.expiresAt === null ? 'until it is removed' : `until ${dateTime(kept.expiresAt)}`;
   await io.stdout.write(
     wantsJson(io, options)
-      ? `${jsonLine(wireSuppression(entry))}\n`
+      ? `${jsonLine(wireSuppression(kept))}\n`
       : `${clean(recipient)} gets no mail ${until}, but for tags with \`suppression: bypass\`\n`,
   );
 }
 
 async function remove(io: CliIo, recipients: readonly EnvelopeAddress[], options: RemoveOptions): Promise<void> {
-  await change(io, options, async (store) => {
+  await change(io, options, async (operator) => {
     for (const recipient of recipients) {
-      const removed = await store.remove(recipient, io.clock.now());
+      const removed = await operator.unsuppress(recipient);
       if (!removed) io.exit.code = 1;
       const human = `${clean(recipient)} ${removed ? 'gets mail again' : 'is not on the list'}\n`;
       await io.stdout.write(wantsJson(io, options) ? `${jsonLine({ recipient, removed })}\n` : human);
@@ -164,16 +166,12 @@ async function remove(io: CliIo, recipients: readonly EnvelopeAddress[], options
   });
 }
 
-async function change<T>(
-  io: CliIo,
-  options: DatabaseOptions,
-  use: (store: Pick<SuppressionStore, 'put' | 'remove'>) => Promise<T>,
-): Promise<T> {
-  const operator = await openOperator(io, options);
+async function change<T>(io: CliIo, options: DatabaseOptions, use: (operator: Operator) => Promise<T>): Promise<T> {
+  const operator = await openOperatorAt(io, options);
   try {
-    return await use(operator.suppressions);
+    return await use(operator);
   } finally {
-    await operator.stop();
+    await operator.close();
   }
 }
 

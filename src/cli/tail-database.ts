@@ -4,7 +4,7 @@
  * Following asks every 200 ms for what came after the last `seq`; `seq` has no gaps, so nothing is missed or shown twice.
  * Other processes commit meanwhile: what is there is read up to the `seq` at the beginning, the rest belongs to the following.
  */
-import type { RelayEvent } from '../core/event.ts';
+import type { WireEvent } from '../api/wire/event.ts';
 import type { HistoryStore } from '../store/store.ts';
 import { type History, pause } from './database.ts';
 import type { CliIo } from './io.ts';
@@ -20,7 +20,7 @@ export async function databaseTail(
 ): Promise<TailSource> {
   let reached = await newestSeq(history);
 
-  async function* past(filter: TailFilter, limit: number | null): AsyncGenerator<readonly RelayEvent[]> {
+  async function* past(filter: TailFilter, limit: number | null): AsyncGenerator<readonly WireEvent[]> {
     const known = reached;
     if (limit !== null) {
       if (limit > 0) yield upTo(await history.events({ ...filter, limit }), known);
@@ -32,7 +32,7 @@ export async function databaseTail(
     }
   }
 
-  async function* coming(filter: TailFilter): AsyncGenerator<readonly RelayEvent[]> {
+  async function* coming(filter: TailFilter): AsyncGenerator<readonly WireEvent[]> {
     while (await pause(io, POLL_MS)) {
       // One cheap question tells whether anything happened; a filter that matches nothing is not searched from far back.
       const newest = await newestSeq(history);
@@ -49,7 +49,7 @@ export async function databaseTail(
   return { past, coming, close };
 }
 
-function upTo(events: readonly RelayEvent[], seq: number): readonly RelayEvent[] {
+function upTo(events: readonly WireEvent[], seq: number): readonly WireEvent[] {
   return events.filter((event) => event.data.seq <= seq);
 }
 
@@ -57,7 +57,7 @@ async function* pagesAfter(
   history: HistoryStore,
   filter: TailFilter,
   seq: number,
-): AsyncGenerator<readonly RelayEvent[]> {
+): AsyncGenerator<readonly WireEvent[]> {
   let after = seq;
   for (;;) {
     const page = await history.events({ ...filter, afterSeq: after, limit: PAGE });

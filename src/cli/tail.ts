@@ -2,7 +2,7 @@
  * `tail`: the newest events, and with `-f` each further one as it happens.
  *
  * It reads the store's events from the database file, so it works beside a running relay and when none runs; or, with
- * `--file`, the relay's JSON log. With `-f` the database may come later: it is waited for. JSON lines are the event bodies,
+ * `--file`, the relay's JSON log; or with `--url` it asks a relay elsewhere. With `-f` the database may come later: it is waited for. JSON lines are the event bodies,
  * exactly as the API and webhooks send them; from a log, what the log has of them.
  */
 import { type Command, InvalidArgumentError, Option } from 'commander';
@@ -16,6 +16,9 @@ import { describeEvent, eventWord } from './describe-event.ts';
 import { dayOf, timeOfDay } from './format.ts';
 import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
 import { createPaint, type Paint, paintState } from './paint.ts';
+import { openRemote } from './remote/open.ts';
+import { RemoteError } from './remote/remote-error.ts';
+import { remoteTail } from './remote/tail-remote.ts';
 import { databaseTail } from './tail-database.ts';
 import { fileTail } from './tail-file.ts';
 import type { TailEvent, TailFilter, TailSource } from './tail-source.ts';
@@ -81,6 +84,15 @@ function typesOption(text: string): readonly EventType[] {
 async function tail(io: CliIo, options: TailOptions): Promise<void> {
   if (options.follow === true && options.until !== undefined)
     throw usage('-f goes on without an end: leave out --until');
+  try {
+    await show(io, options);
+  } catch (error) {
+    // The end that the user wanted may break off a request.
+    if (!(io.signal.aborted && error instanceof RemoteError)) throw error;
+  }
+}
+
+async function show(io: CliIo, options: TailOptions): Promise<void> {
   const source = await openSource(io, options);
   if (source === null) return;
   try {
@@ -100,9 +112,16 @@ async function tail(io: CliIo, options: TailOptions): Promise<void> {
 /** Null: the user wanted an end while it was waited for. */
 async function openSource(io: CliIo, options: TailOptions): Promise<TailSource | null> {
   if (options.file !== undefined) {
-    if (options.data !== undefined) throw usage('--file and --data are two places to read from: give one');
+    for (const [name, given] of [
+      ['--data', options.data],
+      ['--url', options.url],
+    ] as const) {
+      if (given !== undefined) throw usage(`--file and ${name} are two places to read from: give one`);
+    }
     return fileTail(io, options.file);
   }
+  const remote = await openRemote(io, options);
+  if (remote !== null) return remoteTail(io, remote.client, remote.reads.history);
   const folder = databaseFolder(io, options);
   if (options.follow === true && !(await whenDatabaseIsThere(io, folder))) return null;
   return databaseTail(io, await openHistory(folder));

@@ -2,25 +2,27 @@
  * `trace`: everything about one message, in time order, with the verdict first.
  *
  * A key is a message id, a Message-ID, a recipient or a flow; several messages come newest first. With `--flow` they come as one
- * story, oldest first, with the time between the steps (`flow.ts`). Refused messages are found by their id and by recipient. It reads the database file, so it works beside a running relay and when none runs.
+ * story, oldest first, with the time between the steps (`flow.ts`). Refused messages are found by their id and by recipient. It reads the database file, beside
+ * a running relay or when none runs, or asks a relay elsewhere.
  */
 import type { Command } from 'commander';
-import type { EventType, RelayEvent } from '../core/event.ts';
+import type { EventType } from '../core/event.ts';
+import type { WireEvent } from '../api/wire/event.ts';
 import { type MessageId, parseMessageId } from '../core/ids.ts';
 import { isoTime } from '../core/time.ts';
 import { wireAttempt } from '../api/wire/attempt.ts';
-import { wireMessage } from '../api/wire/message.ts';
+import { type MessageFacts, wireMessage } from '../api/wire/message.ts';
 import { isFinal } from '../core/delivery.ts';
 import { RelayError } from '../core/errors.ts';
-import type { HistoryStore, MessageView } from '../store/store.ts';
 import { jsonLine } from '../telemetry/json-line.ts';
 import { clean } from './clean.ts';
-import { type DatabaseOptions, databaseOptions, openDatabase } from './database.ts';
+import { type DatabaseOptions, databaseOptions } from './database.ts';
 import { type FlowReport, flowReport, flowText } from './flow.ts';
 import { dateTime, size, span } from './format.ts';
 import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
 import { momentsOf, type Story } from './moments.ts';
 import { createPaint, type Paint, paintState } from './paint.ts';
+import { type HistoryReads, openReads } from './reads.ts';
 import { placeOptions } from './settings.ts';
 import { countOption } from './time-option.ts';
 import { verdictOn, verdictOnRejection } from './verdict.ts';
@@ -63,10 +65,10 @@ export function traceCommand(program: Command, io: CliIo): void {
 }
 
 async function trace(io: CliIo, key: string, by: 'any' | 'flow', options: TraceOptions): Promise<void> {
-  const database = await openDatabase(io, options);
+  const reads = await openReads(io, options);
   const place = placeOptions(options);
   try {
-    const { history } = database;
+    const { history } = reads;
     const isFlow = by === 'flow';
     const limit = options.limit ?? (isFlow ? DEFAULT_FLOW_LIMIT : DEFAULT_LIMIT);
     const ids = await findMessages(history, key, by, limit);
@@ -78,7 +80,7 @@ async function trace(io: CliIo, key: string, by: 'any' | 'flow', options: TraceO
     if (stories.length === 0) {
       io.exit.code = 1;
       await io.stderr.write(
-        `Nothing is known of ${clean(key)}: no message, accepted or refused, in the log of ${database.folder}.\n` +
+        `Nothing is known of ${clean(key)}: no message, accepted or refused, in the log of ${reads.place}.\n` +
           `If the app says that it sent one, it went elsewhere: check the SMTP host and port of the app, and watch \`leadpush-relay tail -f${place}\`.\n`,
       );
       return;
@@ -91,7 +93,7 @@ async function trace(io: CliIo, key: string, by: 'any' | 'flow', options: TraceO
       );
     }
   } finally {
-    await database.close();
+    await reads.close();
   }
 }
 
@@ -101,9 +103,12 @@ async function printFlow(
   options: TraceOptions,
   flow: string,
   stories: readonly Story[],
-  history: HistoryStore,
+  history: HistoryReads,
 ): Promise<void> {
-  const report = await flowReport(flow, stories, (id) => history.message(id));
+  const report = await flowReport(flow, stories, async (text) => {
+    const id = parseMessageId(text);
+    return id === null ? null : history.message(id);
+  });
   if (wantsJson(io, options)) {
     for (const [index, story] of stories.entries()) await print(io, options, story, index, report);
     return;
@@ -113,7 +118,7 @@ async function printFlow(
 
 /** Ids of messages that `key` names, accepted and refused, newest first. */
 async function findMessages(
-  history: HistoryStore,
+  history: HistoryReads,
   key: string,
   by: 'any' | 'flow',
   limit: number,
@@ -129,7 +134,7 @@ async function findMessages(
 
 async function readStory(
   io: CliIo,
-  history: HistoryStore,
+  history: HistoryReads,
   id: MessageId,
   { key, placeOptions }: { readonly key: string; readonly placeOptions: string },
 ): Promise<Story | null> {
@@ -155,7 +160,7 @@ async function readStory(
 }
 
 /** Those of `routes` (in time order) that tell why `message` waited or took another way. */
-function concerning(message: MessageView, routes: readonly RelayEvent[]): readonly RelayEvent[] {
+function concerning(message: MessageFacts, routes: readonly WireEvent[]): readonly WireEvent[] {
   const from = isoTime(message.acceptedAt);
   const isOpen = message.deliveries.some(({ state }) => !isFinal(state));
   const to = isOpen ? null : isoTime(Math.max(...message.deliveries.map(({ updatedAt }) => updatedAt)));
@@ -194,7 +199,7 @@ async function print(io: CliIo, options: TraceOptions, story: Story, index: numb
   await io.stdout.write(`${lines.join('\n')}\n`);
 }
 
-function facts(message: MessageView): readonly string[] {
+function facts(message: MessageFacts): readonly string[] {
   const { client } = message;
   const helo = client.helo === '' ? '' : `, helo ${client.helo}`;
   const metadata = Object.entries(message.metadata).map(([name, value]) => `${name}=${value}`);
@@ -227,7 +232,7 @@ function facts(message: MessageView): readonly string[] {
 }
 
 /** Verdict, hosts, and what was found: each finding is one sentence for the app's developer. */
-function linkRows({ links }: MessageView): readonly Row[] {
+function linkRows({ links }: MessageFacts): readonly Row[] {
   if (links === null) return [];
   const hosts = links.links.map(({ scheme, host, count }) => {
     const where = host === null ? `${scheme}:` : scheme === '' ? host : `${scheme}://${host}`;
@@ -240,7 +245,7 @@ function linkRows({ links }: MessageView): readonly Row[] {
   ];
 }
 
-const DEADLINE_SOURCES: Readonly<Record<MessageView['deadlineSource'], string>> = {
+const DEADLINE_SOURCES: Readonly<Record<MessageFacts['deadlineSource'], string>> = {
   header: 'X-Leadpush-TTL',
   deliverby: 'BY= of MAIL',
   tag: 'ttl of the tag',

@@ -3,10 +3,11 @@
  *
  * Pure: everything it knows is passed in. Texts of next hops are cleaned here.
  */
+import type { AttemptFacts } from '../api/wire/attempt.ts';
+import type { WireEvent } from '../api/wire/event.ts';
+import type { DeliveryFacts, MessageFacts } from '../api/wire/message.ts';
 import { BOUNCE_EXPLANATIONS } from '../core/bounce.ts';
 import type { DeliveryState } from '../core/delivery.ts';
-import type { RelayEvent } from '../core/event.ts';
-import type { AttemptView, DeliveryView, MessageView } from '../store/store.ts';
 import { clean, cut } from './clean.ts';
 import { answerOf, describeAttempt, describeEvent, describeReport } from './describe-event.ts';
 import { dateTime, span } from './format.ts';
@@ -19,11 +20,11 @@ export interface Verdict {
 }
 
 export interface VerdictInput {
-  readonly message: MessageView;
+  readonly message: MessageFacts;
   /** The deliveries that were asked about; one, or all of the message. */
-  readonly deliveries: readonly DeliveryView[];
-  readonly attempts: readonly AttemptView[];
-  readonly events: readonly RelayEvent[];
+  readonly deliveries: readonly DeliveryFacts[];
+  readonly attempts: readonly AttemptFacts[];
+  readonly events: readonly WireEvent[];
   readonly now: number;
   /** What a next step repeats: ` --config FILE`, or nothing. */
   readonly placeOptions: string;
@@ -44,7 +45,7 @@ export function verdictOn(input: VerdictInput): Verdict {
 }
 
 /** The verdict on a message that was refused at submission, from its events. */
-export function verdictOnRejection(events: readonly RelayEvent[]): Verdict {
+export function verdictOnRejection(events: readonly WireEvent[]): Verdict {
   const event = events.find((candidate) => candidate.type === 'message.rejected');
   const text = event === undefined ? 'the reason is not known' : describeEvent(event);
   return {
@@ -53,7 +54,7 @@ export function verdictOnRejection(events: readonly RelayEvent[]): Verdict {
   };
 }
 
-function verdictOnDelivery(input: VerdictInput, delivery: DeliveryView): string {
+function verdictOnDelivery(input: VerdictInput, delivery: DeliveryFacts): string {
   const { message, now, placeOptions } = input;
   const to = clean(delivery.recipient);
   const last = input.attempts.filter((attempt) => attempt.deliveryId === delivery.id).at(-1);
@@ -111,7 +112,7 @@ function verdictOnDelivery(input: VerdictInput, delivery: DeliveryView): string 
 }
 
 /** What became known of a delivered mail later, or where else to look. */
-function afterwards(input: VerdictInput, delivery: DeliveryView): string {
+function afterwards(input: VerdictInput, delivery: DeliveryFacts): string {
   const late =
     delivery.supersededBy === null ? '' : ` It could not be held back for the newer one${newerOf(delivery)}.`;
   const later = input.events.findLast(
@@ -127,7 +128,7 @@ function afterwards(input: VerdictInput, delivery: DeliveryView): string {
 }
 
 /** Class and meaning of a bounce, and until when the address is suppressed, from the newest event that tells. */
-function meaningOf(input: VerdictInput, delivery: DeliveryView): string {
+function meaningOf(input: VerdictInput, delivery: DeliveryFacts): string {
   const told = input.events.findLast(({ data }) => data.delivery?.id === delivery.id && data.bounce !== undefined);
   const bounce = told?.data.bounce ?? delivery.bounce;
   if (bounce == null) return '';
@@ -139,17 +140,17 @@ function meaningOf(input: VerdictInput, delivery: DeliveryView): string {
   return ` Class ${bounce.class} (${cut(clean(bounce.why), 200)}). ${BOUNCE_EXPLANATIONS[bounce.class]}${suppressed}`;
 }
 
-function newerOf(delivery: DeliveryView): string {
+function newerOf(delivery: DeliveryFacts): string {
   return delivery.supersededBy === null ? '' : ` (${delivery.supersededBy})`;
 }
 
 /** Whether a sandbox route made this attempt; the names of real next hops have a port. */
-export function isCapture(attempt: AttemptView): boolean {
+export function isCapture(attempt: AttemptFacts): boolean {
   return attempt.outcome === 'delivered' && attempt.next_hop === 'sandbox';
 }
 
 /** The newest reason that an event gives for the delivery's present state, as `: reason`. */
-function reasonOf(events: readonly RelayEvent[], delivery: DeliveryView): string {
+function reasonOf(events: readonly WireEvent[], delivery: DeliveryFacts): string {
   const event = events.findLast(
     ({ data }) => data.delivery?.id === delivery.id && data.delivery.state === delivery.state,
   );

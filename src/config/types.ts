@@ -72,7 +72,8 @@ export interface HttpConfig {
 /** Before the name of a token that submits under a name of its own. */
 export const TOKEN_PREFIX = 'token:';
 
-export type TokenScope = 'read' | 'send' | 'admin';
+export const TOKEN_SCOPES = ['read', 'send', 'admin'] as const;
+export type TokenScope = (typeof TOKEN_SCOPES)[number];
 
 export interface TokenConfig {
   readonly name: string;

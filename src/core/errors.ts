@@ -22,6 +22,8 @@ export type RelayErrorCode =
   | 'store-closed'
   /** A listener cannot be bound. */
   | 'listen'
+  /** A relay elsewhere does not answer a command, or refuses what it asks. */
+  | 'remote'
   /** The command line was used wrongly. */
   | 'usage';
 

@@ -260,7 +260,7 @@ export interface paths {
       readonly cookie?: never;
     };
     /**
-     * What was accepted, what became of it, and how long delivery took, by tag
+     * What was accepted, what became of it and how long delivery took, by tag; and what held mail up
      * @description Of a span with more than 20,000 deliveries the figures come from counters: percentiles are off by some percent, `since` counts from the five minutes it falls into, and states that are not final are not told apart.
      */
     readonly get: operations['getStats'];
@@ -473,6 +473,20 @@ export interface components {
         readonly reason: string;
       }[];
     };
+    /** @description What held mail up: tries over a route that ended in the same way. */
+    readonly Deferral: {
+      readonly route: string;
+      /** @description How far the SMTP dialogue came. */
+      readonly stage: string | null;
+      /** @description Whose fault it was. */
+      readonly cause: string | null;
+      readonly code: number | null;
+      readonly enhanced: string | null;
+      /** @description How many tries ended so. */
+      readonly count: number;
+      /** @description The newest answer of them; one line. */
+      readonly response: string;
+    };
     /** @description One recipient of a message. */
     readonly Delivery: {
       readonly id: string;
@@ -496,6 +510,8 @@ export interface components {
       readonly rule: string;
       /** @description Why it matched. */
       readonly rule_reason: string;
+      /** @description The routes that may carry it, in order. */
+      readonly via: readonly string[];
       /** @description The route of the last attempt, or of the next. */
       readonly route: string;
       readonly next_attempt_at: string | null;
@@ -520,6 +536,11 @@ export interface components {
       } | null;
       /** @description The newer message that took its place, or came when it was too late for that (state `delivered`). */
       readonly superseded_by: string | null;
+      /**
+       * Format: date-time
+       * @description When its state last changed.
+       */
+      readonly updated_at: string;
       /** @description How many attempts there were. */
       readonly attempts: number;
     };
@@ -546,6 +567,8 @@ export interface components {
       readonly rule: string;
       /** @description Why it matched. */
       readonly rule_reason: string;
+      /** @description The routes that may carry it, in order. */
+      readonly via: readonly string[];
       /** @description The route of the last attempt, or of the next. */
       readonly route: string;
       readonly next_attempt_at: string | null;
@@ -570,6 +593,11 @@ export interface components {
       } | null;
       /** @description The newer message that took its place, or came when it was too late for that (state `delivered`). */
       readonly superseded_by: string | null;
+      /**
+       * Format: date-time
+       * @description When its state last changed.
+       */
+      readonly updated_at: string;
       /** @description Every attempt, oldest first. */
       readonly attempts: readonly components['schemas']['Attempt'][];
     };
@@ -870,15 +898,19 @@ export interface components {
       readonly shown: string | null;
       readonly kind: string;
       readonly count: number;
-      readonly verdict: string;
+      /** @enum {string} */
+      readonly verdict: 'pass' | 'warn' | 'reject';
       readonly codes: readonly string[];
     };
     readonly LinkAudit: {
-      readonly verdict: string;
+      /** @enum {string} */
+      readonly verdict: 'pass' | 'warn' | 'reject';
       readonly findings: readonly {
         readonly code: string;
-        readonly severity: string;
-        readonly part: string;
+        /** @enum {string} */
+        readonly severity: 'breach' | 'warning';
+        /** @enum {string} */
+        readonly part: 'text' | 'html' | 'message';
         readonly host: string | null;
         readonly count: number;
         readonly text: string;
@@ -918,6 +950,8 @@ export interface components {
        * @enum {string}
        */
       readonly priority: 'critical' | 'normal' | 'bulk';
+      /** @description What older undelivered mail with the same key it replaced. */
+      readonly collapse_key: string | null;
       /** @description Who submitted it; null: nobody that has a name. */
       readonly credential: string | null;
       /** @description The address in From, as it goes out. */
@@ -979,6 +1013,8 @@ export interface components {
        * @enum {string}
        */
       readonly priority: 'critical' | 'normal' | 'bulk';
+      /** @description What older undelivered mail with the same key it replaced. */
+      readonly collapse_key: string | null;
       /** @description Who submitted it; null: nobody that has a name. */
       readonly credential: string | null;
       /** @description The address in From, as it goes out. */
@@ -1116,8 +1152,10 @@ export interface components {
     };
     readonly QueueList: {
       readonly data: readonly components['schemas']['QueueRow'][];
-      /** @description Whether more waits than is shown. */
+      /** @description Whether there are more at this moment. */
       readonly has_more: boolean;
+      /** @description Give it as `cursor` to get what follows; null: there is nothing. */
+      readonly next_cursor: string | null;
     };
     /** @description A delivery that waits. */
     readonly QueueRow: {
@@ -1301,6 +1339,8 @@ export interface components {
       }[];
       /** @description Tries that did not deliver, in the hours of the span, by kind; the most frequent 50. */
       readonly faults: readonly components['schemas']['Fault'][];
+      /** @description What held mail up, the most frequent first. */
+      readonly deferrals: readonly components['schemas']['Deferral'][];
     };
     /** @description A recipient that gets no mail. */
     readonly Suppression: {
@@ -1502,6 +1542,8 @@ export interface operations {
         readonly flow?: string;
         /** @description The Message-ID header, with or without angle brackets. */
         readonly message_id?: string;
+        /** @description The message that this delivery is of. No other filter counts then. */
+        readonly delivery?: string;
         /** @description Accepted at or after this. RFC 3339, or a span back from now: `24h`. */
         readonly since?: string;
         /** @description Accepted before this. RFC 3339, or a span back from now: `24h`. */
@@ -2477,13 +2519,36 @@ export interface operations {
         readonly after_seq?: number;
         /** @description The same as `after_seq`. */
         readonly cursor?: number;
+        /** @description Only what came before this `seq`: without `after_seq`, the newest of that. */
+        readonly before_seq?: number;
+        /** @description Only what is about this message, accepted or refused. Of the other values only `after_seq` counts then. */
+        readonly message?: string;
         /** @description Event types, with commas between them; `message.*` stands for all that begin so. */
         readonly type?: string;
         readonly tag?: string;
-        /** @description Happened at or after this. RFC 3339, or a span back from now: `24h`. */
-        readonly since?: string;
+        /** @description Only what led a delivery to this state. */
+        readonly state?:
+          | 'queued'
+          | 'sending'
+          | 'deferred'
+          | 'delivered'
+          | 'bounced'
+          | 'expired'
+          | 'superseded'
+          | 'suppressed'
+          | 'throttled'
+          | 'canceled'
+          | 'quarantined'
+          | 'rejected';
         /** @description Exactly this address; letter case does not count. */
         readonly recipient?: string;
+        readonly flow?: string;
+        /** @description Attempts over this route, and its ups and downs. */
+        readonly route?: string;
+        /** @description Happened at or after this. RFC 3339, or a span back from now: `24h`. */
+        readonly since?: string;
+        /** @description Happened up to this moment. RFC 3339, or a span back from now: `24h`. */
+        readonly until?: string;
         /** @description How many at most: 1 to 100. */
         readonly limit?: number;
       };
@@ -2584,8 +2649,29 @@ export interface operations {
         /** @description Event types, with commas between them; `message.*` stands for all that begin so. */
         readonly type?: string;
         readonly tag?: string;
+        /** @description Only what led a delivery to this state. */
+        readonly state?:
+          | 'queued'
+          | 'sending'
+          | 'deferred'
+          | 'delivered'
+          | 'bounced'
+          | 'expired'
+          | 'superseded'
+          | 'suppressed'
+          | 'throttled'
+          | 'canceled'
+          | 'quarantined'
+          | 'rejected';
+        /** @description Exactly this address; letter case does not count. */
+        readonly recipient?: string;
+        readonly flow?: string;
+        /** @description Attempts over this route, and its ups and downs. */
+        readonly route?: string;
         /** @description Happened at or after this. RFC 3339, or a span back from now: `24h`. */
         readonly since?: string;
+        /** @description Happened up to this moment. RFC 3339, or a span back from now: `24h`. */
+        readonly until?: string;
       };
       readonly header?: {
         /** @description The `seq` of the last event that was seen; goes before `after_seq`. */
@@ -3179,6 +3265,8 @@ export interface operations {
         /** @description Figures for each such piece of the span too. What is older than a day is kept by the hour. */
         readonly bucket?: '5m' | '15m' | '1h' | '2h' | '6h' | '1d';
         readonly tag?: string;
+        /** @description How many of what held mail up, at most 1000. */
+        readonly top?: number;
       };
       readonly header?: never;
       readonly path?: never;
@@ -3272,6 +3360,8 @@ export interface operations {
   readonly getQueue: {
     readonly parameters: {
       readonly query?: {
+        /** @description How many to pass over. What waits changes meanwhile: a delivery may be on two pages, or on none. */
+        readonly cursor?: number;
         /** @description How many at most: 1 to 100. */
         readonly limit?: number;
       };

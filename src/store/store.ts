@@ -338,6 +338,8 @@ export interface MessageFilter {
 
 export interface EventFilter {
   readonly afterSeq?: number;
+  /** Only what came before this `seq`. */
+  readonly beforeSeq?: number;
   readonly types?: readonly EventType[];
   readonly tag?: string;
   readonly state?: string;

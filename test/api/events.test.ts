@@ -48,17 +48,40 @@ describe('the event log', () => {
     ['?after_seq=0&type=route.*,message.delivered', [3, 4]],
     ['?after_seq=0&type=*', [1, 2, 3, 4]],
     ['?after_seq=0&tag=otp', [2]],
+    ['?before_seq=3', [1, 2]],
+    ['?before_seq=3&limit=1', [2]],
+    ['?state=delivered', [3]],
+    ['?recipient=ANN%40example.net', [1, 2, 3]],
+    ['?flow=f-2', [2]],
+    ['?route=ses', [3, 4]],
+    ['?until=2026-01-05T09:59:59Z', []],
   ])('is narrowed by %s', async (query, expected) => {
     const api = await startApi();
     await api.accept();
-    await api.accept({ record: { tag: 'otp' } });
+    await api.accept({ record: { tag: 'otp', flow: 'f-2' } });
     await api.deliver(await api.claimOne());
     await api.store.queue.routeChanged({ type: 'route.down', route: 'ses', reason: 'x', at: api.clock.now() });
     expect(seqs(await list(api, query))).toEqual(expected);
   });
 
+  test('tells of one message, accepted or refused, page by page', async () => {
+    const api = await startApi();
+    await api.accept();
+    const { id } = await api.accept();
+    await api.accept();
+    await api.deliver(await api.claimOne());
+    await api.deliver(await api.claimOne());
+    const first = await list(api, `?message=${id}&limit=1`);
+    expect([seqs(first), first.has_more, first.next_cursor]).toEqual([[2], true, '2']);
+    const second = await list(api, `?message=${id}&limit=1&cursor=2`);
+    expect([seqs(second), second.has_more]).toEqual([[5], false]);
+  });
+
   test.each([
     '?type=message.lost',
+    '?message=msg_x',
+    '?state=lost',
+    '?before_seq=0',
     '?type=message',
     '?type=',
     '?type=*.*',

@@ -65,7 +65,7 @@ export function token(
 }
 
 /** Everything that the calls touch, over `bench`; mail is accepted as `config` says, and nothing is signed or sent. */
-export function callDeps({ store, clock, ids }: Bench, config: Config): CallDeps {
+export function callDeps({ store, clock, ids }: Pick<Bench, 'store' | 'clock' | 'ids'>, config: Config): CallDeps {
   const signer: Signer = { domains: new Set(), sign: () => Promise.reject(new Error('not asked to sign')) };
   return {
     config: () => config,

@@ -1,8 +1,13 @@
+import { createHash } from 'node:crypto';
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
+import { parse } from 'yaml';
 import { describe, expect, test } from 'vitest';
 import { createInput } from '../../src/cli/process-io.ts';
 import { parseScryptHash, verifyPassword } from '../../src/config/scrypt-hash.ts';
-import { run } from './support.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { run, tempFolder, writeConfig } from './support.ts';
 
 async function isHashOf(text: string, password: string): Promise<boolean> {
   const parsed = parseScryptHash(text.trimEnd());
@@ -46,6 +51,47 @@ describe('credential hash', () => {
   test('gives JSON when asked', async () => {
     const { json } = await run(['credential', 'hash', '--json'], { stdin: 's3cret' });
     expect(Object.keys(json[0] ?? {})).toEqual(['hash']);
+  });
+});
+
+describe('credential token', () => {
+  test('makes another one each time, with the hash that the relay asks for', async () => {
+    const made = [await run(['credential', 'token', '--json']), await run(['credential', 'token', '--json'])];
+    const [first, second] = made.map(({ json }) => json[0]);
+    expect(first?.['token']).toMatch(/^lpr_[\w-]{43}$/);
+    expect(second?.['token']).not.toBe(first?.['token']);
+    expect(first?.['hash']).toBe(`sha256:${createHash('sha256').update(String(first?.['token'])).digest('hex')}`);
+    expect(first).toMatchObject({ name: 'ops', scopes: ['read'] });
+  });
+
+  test('prints an entry that the config takes', async () => {
+    const folder = tempFolder();
+    const { out } = await run(['credential', 'token', '--name', 'mon', '--scopes', 'read,admin'], { tty: true });
+    const [entry]: unknown[] = parse(/^ {2}- .*$/m.exec(out)?.[0] ?? '');
+    const config = writeConfig(folder, { http: { host: '127.0.0.1', port: 0, tokens: [entry] } });
+    expect(loadConfig(config, {})).toMatchObject({
+      kind: 'config',
+      config: { http: { tokens: [{ name: 'mon', scopes: new Set(['read', 'admin']) }] } },
+    });
+  });
+
+  test('writes it to a new file of its owner alone, and never over another', async () => {
+    const file = join(tempFolder(), 'token');
+    const { code, out } = await run(['credential', 'token', '--out', file]);
+    const token = readFileSync(file, 'utf8').trim();
+    expect([code, statSync(file).mode & 0o777]).toEqual([0, 0o600]);
+    expect(out).not.toContain(token);
+    expect(out).toContain(createHash('sha256').update(token).digest('hex'));
+    expect(await run(['credential', 'token', '--out', file])).toMatchObject({ code: 2, out: '' });
+    expect(readFileSync(file, 'utf8').trim()).toBe(token);
+  });
+
+  test.each([
+    ['--scopes', 'write'],
+    ['--scopes', ''],
+    ['--name', 'a b'],
+  ])('refuses %s %j', async (option, value) => {
+    expect((await run(['credential', 'token', option, value])).code).toBe(2);
   });
 });
 

@@ -1017,6 +1017,19 @@ export function describeStore(
       expect(seqs(await store.history.events({ limit: 2, afterSeq: 5 }))).toEqual([]);
     });
 
+    test('lists the newest events before a mark, with every kind of filter', async () => {
+      const { store, accept } = await bench();
+      for (let i = 0; i < 5; i++) await accept({ record: { flow: 'f-1' } });
+      const list = async (filter: Omit<Parameters<Store['history']['events']>[0], 'limit'>): Promise<number[]> =>
+        (await store.history.events({ limit: 2, ...filter })).map((event) => event.data.seq);
+      expect(await list({ beforeSeq: 4 })).toEqual([2, 3]);
+      expect(await list({ beforeSeq: 1 })).toEqual([]);
+      expect(await list({ beforeSeq: 4, afterSeq: 2 })).toEqual([3]);
+      expect(await list({ beforeSeq: 4, flow: 'f-1' })).toEqual([2, 3]);
+      expect(await list({ beforeSeq: 4, types: ['message.accepted'] })).toEqual([2, 3]);
+      expect(await list({ beforeSeq: 4, recipient: 'ann@example.net' })).toEqual([2, 3]);
+    });
+
     test('filters events by flow, route and end of time, alone and together', async () => {
       const { store, accept, claimOne, settle, clock } = await bench();
       await accept({ record: { flow: 'f-1' } });

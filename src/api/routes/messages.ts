@@ -1,7 +1,7 @@
 /** Messages as they are kept: the list and one alone. */
 import { z } from 'zod';
 import { DELIVERY_STATES } from '../../core/delivery.ts';
-import { parseMessageId } from '../../core/ids.ts';
+import { parseDeliveryId, parseMessageId } from '../../core/ids.ts';
 import { TAG_GRAMMAR } from '../../core/message.ts';
 import type { Clock } from '../../core/time.ts';
 import type { HistoryStore } from '../../store/store.ts';
@@ -12,7 +12,7 @@ import { limitQuery, page } from '../wire/json.ts';
 import { messageDetail, messagePage, wireMessage, wireMessageDetail } from '../wire/message.ts';
 
 export interface MessagesDeps {
-  readonly history: Pick<HistoryStore, 'message' | 'messages' | 'attempts' | 'eventsOf'>;
+  readonly history: Pick<HistoryStore, 'message' | 'messages' | 'find' | 'attempts' | 'eventsOf'>;
   readonly clock: Clock;
 }
 
@@ -24,6 +24,11 @@ const listQuery = z.strictObject({
   recipient: z.string().max(MAX_TEXT).optional().describe('Exactly this address; letter case does not count.'),
   flow: z.string().max(MAX_TEXT).optional(),
   message_id: z.string().max(1000).optional().describe('The Message-ID header, with or without angle brackets.'),
+  delivery: z
+    .string()
+    .refine((text) => parseDeliveryId(text) !== null, 'is not the id of a delivery')
+    .optional()
+    .describe('The message that this delivery is of. No other filter counts then.'),
   since: momentQuery('Accepted at or after this.').optional(),
   until: momentQuery('Accepted before this.').optional(),
   cursor: z
@@ -53,6 +58,11 @@ export function addMessages(api: Api, { history, clock }: MessagesDeps): void {
     },
     async ({ query }) => {
       const { tag, state, recipient, flow, message_id, limit } = query;
+      if (query.delivery !== undefined) {
+        const [id] = await history.find(query.delivery, 'any', 1);
+        const found = id === undefined ? null : await history.message(id);
+        return page(found === null ? [] : [wireMessage(found)], limit, ({ id: last }) => last);
+      }
       const now = clock.now();
       const sinceMs = query.since === undefined ? null : momentOf(query.since, now);
       const untilMs = query.until === undefined ? null : momentOf(query.until, now);

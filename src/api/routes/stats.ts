@@ -6,12 +6,12 @@ import type { HistoryStore, TrendPoint } from '../../store/store.ts';
 import { refuse } from '../answer.ts';
 import type { Api } from '../api.ts';
 import { momentOf, momentQuery } from '../moment.ts';
-import { limitQuery } from '../wire/json.ts';
-import { queueRow, wireQueueRow, type WireQueueRow } from '../wire/queue.ts';
+import { countQuery, limitQuery, page } from '../wire/json.ts';
+import { queuePage, wireQueueRow } from '../wire/queue.ts';
 import { stats, wireFault, wireStats, type WireStatsBucket } from '../wire/stats.ts';
 
 export interface StatsDeps {
-  readonly history: Pick<HistoryStore, 'stats' | 'trend' | 'queue'>;
+  readonly history: Pick<HistoryStore, 'stats' | 'trend' | 'deferrals' | 'queue'>;
   readonly clock: Clock;
 }
 
@@ -28,6 +28,10 @@ const BUCKETS = {
 const MAX_BUCKETS = 800;
 /** Up to here the messages of a span are counted themselves; beyond, their counters are taken. */
 const FEW_DELIVERIES = 20_000;
+const DEFAULT_DEFERRALS = 10;
+const MAX_DEFERRALS = 1000;
+/** Every page of the queue is found by counting from the first. */
+const MAX_QUEUE_DEPTH = 100_000;
 
 const statsQuery = z.strictObject({
   since: momentQuery('Accepted at or after this; a day back when it is absent.').optional(),
@@ -36,11 +40,17 @@ const statsQuery = z.strictObject({
     .optional()
     .describe('Figures for each such piece of the span too. What is older than a day is kept by the hour.'),
   tag: z.string().regex(TAG_GRAMMAR).optional(),
+  top: countQuery(0, MAX_DEFERRALS)
+    .default(DEFAULT_DEFERRALS)
+    .describe(`How many of what held mail up, at most ${MAX_DEFERRALS}.`),
 });
 
-const queueList: z.ZodType<{ readonly data: readonly WireQueueRow[]; readonly has_more: boolean }> = z
-  .object({ data: z.array(queueRow), has_more: z.boolean().describe('Whether more waits than is shown.') })
-  .meta({ id: 'QueueList' });
+const queueQuery = z.strictObject({
+  cursor: countQuery(0, MAX_QUEUE_DEPTH)
+    .optional()
+    .describe('How many to pass over. What waits changes meanwhile: a delivery may be on two pages, or on none.'),
+  limit: limitQuery(),
+});
 
 /** Adds `GET /v1/stats` and `GET /v1/queue`. */
 export function addStats(api: Api, { history, clock }: StatsDeps): void {
@@ -51,14 +61,14 @@ export function addStats(api: Api, { history, clock }: StatsDeps): void {
       schema: {
         operationId: 'getStats',
         tags: ['relay'],
-        summary: 'What was accepted, what became of it, and how long delivery took, by tag',
+        summary: 'What was accepted, what became of it and how long delivery took, by tag; and what held mail up',
         description:
           'Of a span with more than 20,000 deliveries the figures come from counters: percentiles are off by some percent, `since` counts from the five minutes it falls into, and states that are not final are not told apart.',
         querystring: statsQuery,
         response: { 200: stats },
       },
     },
-    async ({ query: { since, bucket, tag } }, reply) => {
+    async ({ query: { since, bucket, tag, top } }, reply) => {
       const now = clock.now();
       const sinceMs = momentOf(since ?? '24h', now) ?? now;
       const stepMs = BUCKETS[bucket ?? '5m'];
@@ -85,6 +95,7 @@ export function addStats(api: Api, { history, clock }: StatsDeps): void {
         tags: rows.map(wireStats),
         buckets: bucket === undefined ? [] : bucketsOf(trend.points),
         faults: trend.faults.map(wireFault),
+        deferrals: top === 0 ? [] : await history.deferrals(sinceMs, top),
       };
     },
   );
@@ -97,13 +108,13 @@ export function addStats(api: Api, { history, clock }: StatsDeps): void {
         operationId: 'getQueue',
         tags: ['relay'],
         summary: 'What waits, most urgent first',
-        querystring: z.strictObject({ limit: limitQuery() }),
-        response: { 200: queueList },
+        querystring: queueQuery,
+        response: { 200: queuePage },
       },
     },
-    async ({ query: { limit } }) => {
-      const rows = await history.queue(limit + 1);
-      return { data: rows.slice(0, limit).map(wireQueueRow), has_more: rows.length > limit };
+    async ({ query: { limit, cursor = 0 } }) => {
+      const rows = (await history.queue(cursor + limit + 1)).slice(cursor);
+      return page(rows.map(wireQueueRow), limit, () => String(cursor + limit));
     },
   );
 }

@@ -6,6 +6,9 @@ import { isoTime } from '../../core/time.ts';
 import type { AttemptView } from '../../store/store.ts';
 import { type Plain, time } from './json.ts';
 
+/** What a `WireAttempt` is made of. */
+export type AttemptFacts = Plain<AttemptView>;
+
 /** The `attempt` of an event. */
 export type WireEventAttempt = Plain<EventAttempt>;
 
@@ -43,6 +46,6 @@ export const attempt: z.ZodType<WireAttempt> = z
   .meta({ id: 'Attempt', description: 'One try of one delivery over one route.' });
 
 /** An attempt, with the delivery that it belongs to. */
-export function wireAttempt({ deliveryId, startedAt, ...facts }: AttemptView): WireAttempt {
+export function wireAttempt({ deliveryId, startedAt, ...facts }: AttemptFacts): WireAttempt {
   return { delivery_id: deliveryId, started_at: isoTime(startedAt), ...facts };
 }

@@ -25,7 +25,8 @@ export interface Page<T> {
   readonly next_cursor: string | null;
 }
 
-const MAX_LIMIT = 100;
+/** The most that a page of a list holds. */
+export const MAX_LIMIT = 100;
 const DEFAULT_LIMIT = 25;
 
 /** A page of `item`s, a component named `id`. */

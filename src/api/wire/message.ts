@@ -7,11 +7,17 @@
 import { z } from 'zod';
 import { BOUNCE_CLASSES, BOUNCE_EXPLANATIONS, type BounceClass } from '../../core/bounce.ts';
 import { DELIVERY_STATES, type DeliveryState } from '../../core/delivery.ts';
+import type { AuditedLink, LinkAudit } from '../../core/link-audit.ts';
 import { type MessageRecord, PRIORITIES, type Priority, TAG_SOURCES, type TagSource } from '../../core/message.ts';
 import { isoTime } from '../../core/time.ts';
-import type { AttemptView, DeliveryView, MessageView } from '../../store/store.ts';
-import { attempt, type WireAttempt, wireAttempt } from './attempt.ts';
-import { type Page, pageOf, time, timeOrNull } from './json.ts';
+import type { DeliveryView, MessageView } from '../../store/store.ts';
+import { attempt, type AttemptFacts, type WireAttempt, wireAttempt } from './attempt.ts';
+import { type Page, pageOf, type Plain, time, timeOrNull } from './json.ts';
+
+/** What a `WireMessage` is made of: a message as the store has it, without what only a next hop needs. */
+export type MessageFacts = Plain<Omit<MessageView, 'dsn' | 'smtpUtf8' | 'requireTls' | 'eightBit'>>;
+
+export type DeliveryFacts = Plain<DeliveryView>;
 
 export interface WireDelivery {
   readonly id: string;
@@ -21,6 +27,7 @@ export interface WireDelivery {
   readonly attempt_count: number;
   readonly rule: string;
   readonly rule_reason: string;
+  readonly via: readonly string[];
   readonly route: string;
   readonly next_attempt_at: string | null;
   readonly last_response: string | null;
@@ -29,6 +36,7 @@ export interface WireDelivery {
   readonly bounce: { readonly class: BounceClass; readonly why: string; readonly explanation: string } | null;
   /** The newer message that took its place, or came when it was too late for that (state `delivered`). */
   readonly superseded_by: string | null;
+  readonly updated_at: string;
 }
 
 /** A delivery of one message alone. */
@@ -36,17 +44,8 @@ export interface WireDeliveryDetail extends Omit<WireDelivery, 'attempts'> {
   readonly attempts: readonly WireAttempt[];
 }
 
-export interface WireLink {
-  /** Empty: the link has none. */
-  readonly scheme: string;
-  readonly host: string | null;
-  /** The host as people see it, where that is other letters. */
-  readonly shown: string | null;
-  readonly kind: string;
-  readonly count: number;
-  readonly verdict: string;
-  readonly codes: readonly string[];
-}
+/** Links of one kind to one host. */
+export type WireLink = AuditedLink;
 
 export interface WireMessage {
   readonly id: string;
@@ -56,6 +55,7 @@ export interface WireMessage {
   readonly flow: string | null;
   readonly metadata: Readonly<Record<string, string>>;
   readonly priority: Priority;
+  readonly collapse_key: string | null;
   readonly credential: string | null;
   readonly from: string;
   readonly mail_from: string;
@@ -70,19 +70,7 @@ export interface WireMessage {
   /** Links by scheme, host and kind, with what was found; empty when its tag has no link policy. */
   readonly links: readonly WireLink[];
   /** What the link audit said of the message as a whole; null: its tag has no link policy. */
-  readonly link_audit: {
-    readonly verdict: string;
-    readonly findings: readonly {
-      readonly code: string;
-      readonly severity: string;
-      readonly part: string;
-      readonly host: string | null;
-      readonly count: number;
-      readonly text: string;
-    }[];
-    /** What the two lists leave out. */
-    readonly omitted: { readonly links: number; readonly findings: number };
-  } | null;
+  readonly link_audit: Omit<LinkAudit, 'links'> | null;
   readonly deliveries: readonly WireDelivery[];
 }
 
@@ -100,6 +88,7 @@ const deliveryFacts = {
   attempt_count: z.int().describe('How many attempts there were.'),
   rule: z.string().describe('The routing rule that matched for this recipient.'),
   rule_reason: z.string().describe('Why it matched.'),
+  via: z.array(z.string()).describe('The routes that may carry it, in order.'),
   route: z.string().describe('The route of the last attempt, or of the next.'),
   next_attempt_at: time('When the next attempt is due; null: none is planned.').nullable(),
   last_response: z.string().nullable().describe('The last reply or error; one line.'),
@@ -116,7 +105,10 @@ const deliveryFacts = {
     .string()
     .nullable()
     .describe('The newer message that took its place, or came when it was too late for that (state `delivered`).'),
+  updated_at: time('When its state last changed.'),
 };
+
+const linkVerdict = z.enum(['pass', 'warn', 'reject']);
 
 const link = z
   .object({
@@ -125,19 +117,19 @@ const link = z
     shown: z.string().nullable().describe('The host as people see it, where that is other letters.'),
     kind: z.string(),
     count: z.int(),
-    verdict: z.string(),
+    verdict: linkVerdict,
     codes: z.array(z.string()),
   })
   .meta({ id: 'Link', description: 'Links of one kind to one host: never a path or a query.' });
 
 const linkAudit = z
   .object({
-    verdict: z.string(),
+    verdict: linkVerdict,
     findings: z.array(
       z.object({
         code: z.string(),
-        severity: z.string(),
-        part: z.string(),
+        severity: z.enum(['breach', 'warning']),
+        part: z.enum(['text', 'html', 'message']),
         host: z.string().nullable(),
         count: z.int(),
         text: z.string(),
@@ -155,6 +147,7 @@ const messageFacts = {
   flow: z.string().nullable().describe('Id of the recovery flow.'),
   metadata: z.record(z.string(), z.string()),
   priority: z.enum(PRIORITIES).describe('The lane.'),
+  collapse_key: z.string().nullable().describe('What older undelivered mail with the same key it replaced.'),
   credential: z.string().nullable().describe('Who submitted it; null: nobody that has a name.'),
   from: z.string().describe('The address in From, as it goes out.'),
   mail_from: z.string().describe('The envelope sender; empty: the null sender.'),
@@ -198,7 +191,7 @@ export const messageDetail: z.ZodType<WireMessageDetail> = z
   .meta({ id: 'MessageDetail', description: 'One message with its deliveries and their attempts.' });
 
 /** A message as the API shows it. */
-export function wireMessage(view: MessageView): WireMessage {
+export function wireMessage(view: MessageFacts): WireMessage {
   return {
     id: view.id,
     message_id: view.headerMessageId,
@@ -207,6 +200,7 @@ export function wireMessage(view: MessageView): WireMessage {
     flow: view.flow,
     metadata: view.metadata,
     priority: view.priority,
+    collapse_key: view.collapseKey,
     credential: view.credential,
     from: view.headerFrom,
     mail_from: view.mailFrom,
@@ -228,7 +222,7 @@ export function wireMessage(view: MessageView): WireMessage {
 }
 
 /** One message alone, with its attempts. */
-export function wireMessageDetail(view: MessageView, attempts: readonly AttemptView[]): WireMessageDetail {
+export function wireMessageDetail(view: MessageFacts, attempts: readonly AttemptFacts[]): WireMessageDetail {
   return {
     ...wireMessage(view),
     content_kept: view.contentKept,
@@ -239,7 +233,7 @@ export function wireMessageDetail(view: MessageView, attempts: readonly AttemptV
   };
 }
 
-function wireDelivery(view: DeliveryView): WireDelivery {
+function wireDelivery(view: DeliveryFacts): WireDelivery {
   return {
     id: view.id,
     recipient: view.recipient,
@@ -248,6 +242,7 @@ function wireDelivery(view: DeliveryView): WireDelivery {
     attempt_count: view.attempts,
     rule: view.rule,
     rule_reason: view.ruleReason,
+    via: view.via,
     route: view.route,
     next_attempt_at: timeOrNull(view.nextAttemptAt),
     last_response: view.lastResponse,
@@ -257,5 +252,6 @@ function wireDelivery(view: DeliveryView): WireDelivery {
         ? null
         : { class: view.bounce.class, why: view.bounce.why, explanation: BOUNCE_EXPLANATIONS[view.bounce.class] },
     superseded_by: view.supersededBy,
+    updated_at: isoTime(view.updatedAt),
   };
 }

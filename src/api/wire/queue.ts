@@ -4,7 +4,7 @@ import { DELIVERY_STATES, type DeliveryState } from '../../core/delivery.ts';
 import { PRIORITIES, type Priority } from '../../core/message.ts';
 import { isoTime } from '../../core/time.ts';
 import type { OperatorResult, QueueRow } from '../../store/store.ts';
-import { type Plain, time, timeOrNull } from './json.ts';
+import { type Page, pageOf, type Plain, time, timeOrNull } from './json.ts';
 
 export interface WireQueueRow {
   readonly message_id: string;
@@ -38,8 +38,10 @@ export const queueRow: z.ZodType<WireQueueRow> = z
   })
   .meta({ id: 'QueueRow', description: 'A delivery that waits.' });
 
+export const queuePage: z.ZodType<Page<WireQueueRow>> = pageOf('QueueList', queueRow);
+
 /** A delivery that waits in the queue. */
-export function wireQueueRow(row: QueueRow): WireQueueRow {
+export function wireQueueRow(row: Plain<QueueRow>): WireQueueRow {
   return {
     message_id: row.messageId,
     delivery_id: row.deliveryId,

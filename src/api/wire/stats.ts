@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { DELIVERY_STATES, type DeliveryState } from '../../core/delivery.ts';
 import { isoTime } from '../../core/time.ts';
-import type { FaultRow, StatsRow } from '../../store/store.ts';
+import type { DeferralRow, FaultRow, StatsRow } from '../../store/store.ts';
 import { time } from './json.ts';
 
 export interface WireStatsRow {
@@ -27,6 +27,8 @@ export interface WireStats {
   readonly buckets: readonly WireStatsBucket[];
   /** Most frequent first, bounded in number. */
   readonly faults: readonly WireFault[];
+  /** The most frequent first. */
+  readonly deferrals: readonly DeferralRow[];
 }
 
 /** Tries that did not deliver, of one kind. */
@@ -41,6 +43,18 @@ export interface WireFault {
   readonly response: string;
   readonly last_at: string;
 }
+
+const deferral: z.ZodType<DeferralRow> = z
+  .object({
+    route: z.string(),
+    stage: z.string().nullable().describe('How far the SMTP dialogue came.'),
+    cause: z.string().nullable().describe('Whose fault it was.'),
+    code: z.int().nullable(),
+    enhanced: z.string().nullable(),
+    count: z.int().describe('How many tries ended so.'),
+    response: z.string().describe('The newest answer of them; one line.'),
+  })
+  .meta({ id: 'Deferral', description: 'What held mail up: tries over a route that ended in the same way.' });
 
 const percentile = z.number().nullable();
 
@@ -83,6 +97,7 @@ export const stats: z.ZodType<WireStats> = z
     faults: z
       .array(fault)
       .describe('Tries that did not deliver, in the hours of the span, by kind; the most frequent 50.'),
+    deferrals: z.array(deferral).describe('What held mail up, the most frequent first.'),
   })
   .meta({ id: 'Stats', description: 'What was accepted in a span of time, and what became of it.' });
 

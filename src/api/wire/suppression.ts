@@ -2,7 +2,10 @@
 import { z } from 'zod';
 import { isoTime } from '../../core/time.ts';
 import type { Suppression } from '../../store/store.ts';
-import { type Page, pageOf, time, timeOrNull } from './json.ts';
+import { type Page, pageOf, type Plain, time, timeOrNull } from './json.ts';
+
+/** What a `WireSuppression` is made of. */
+export type SuppressionFacts = Plain<Suppression>;
 
 export interface WireSuppression {
   readonly recipient: string;
@@ -27,7 +30,7 @@ export const suppression: z.ZodType<WireSuppression> = z
 export const suppressionPage: z.ZodType<Page<WireSuppression>> = pageOf('SuppressionPage', suppression);
 
 /** An entry of the suppression list. */
-export function wireSuppression(entry: Suppression): WireSuppression {
+export function wireSuppression(entry: SuppressionFacts): WireSuppression {
   return {
     recipient: entry.recipient,
     reason: entry.reason,

@@ -118,7 +118,7 @@ function token(kit: Kit): z.ZodType<TokenConfig> {
     hash: kit.required(tokenHash(), {
       type: 'hash',
       meaning:
-        '`sha256:` and the SHA-256 of the token in hex: `printf %s "$TOKEN" | sha256sum`. Use random tokens of 32 characters or more.',
+        '`sha256:` and the SHA-256 of the token in hex; `leadpush-relay credential token` makes both. Your own: `printf %s "$TOKEN" | sha256sum`, of 32 random characters or more.',
       example: '"sha256:0b1f0f0f5f4a7f1f8f3b1d6a7c2e4d5b6a798897a6b5c4d3e2f1a0b9c8d7e6f5"',
     }),
     scopes: kit.required(list(oneOf(['read', 'send', 'admin']), 1), {

@@ -260,7 +260,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What was accepted, what became of it, and how long delivery took, by tag
+         * What was accepted, what became of it and how long delivery took, by tag; and what held mail up
          * @description Of a span with more than 20,000 deliveries the figures come from counters: percentiles are off by some percent, `since` counts from the five minutes it falls into, and states that are not final are not told apart.
          */
         get: operations["getStats"];
@@ -460,6 +460,20 @@ export interface components {
                 reason: string;
             }[];
         };
+        /** @description What held mail up: tries over a route that ended in the same way. */
+        Deferral: {
+            route: string;
+            /** @description How far the SMTP dialogue came. */
+            stage: string | null;
+            /** @description Whose fault it was. */
+            cause: string | null;
+            code: number | null;
+            enhanced: string | null;
+            /** @description How many tries ended so. */
+            count: number;
+            /** @description The newest answer of them; one line. */
+            response: string;
+        };
         /** @description One recipient of a message. */
         Delivery: {
             id: string;
@@ -472,6 +486,8 @@ export interface components {
             rule: string;
             /** @description Why it matched. */
             rule_reason: string;
+            /** @description The routes that may carry it, in order. */
+            via: string[];
             /** @description The route of the last attempt, or of the next. */
             route: string;
             next_attempt_at: string | null;
@@ -489,6 +505,11 @@ export interface components {
             } | null;
             /** @description The newer message that took its place, or came when it was too late for that (state `delivered`). */
             superseded_by: string | null;
+            /**
+             * Format: date-time
+             * @description When its state last changed.
+             */
+            updated_at: string;
             /** @description How many attempts there were. */
             attempts: number;
         };
@@ -504,6 +525,8 @@ export interface components {
             rule: string;
             /** @description Why it matched. */
             rule_reason: string;
+            /** @description The routes that may carry it, in order. */
+            via: string[];
             /** @description The route of the last attempt, or of the next. */
             route: string;
             next_attempt_at: string | null;
@@ -521,6 +544,11 @@ export interface components {
             } | null;
             /** @description The newer message that took its place, or came when it was too late for that (state `delivered`). */
             superseded_by: string | null;
+            /**
+             * Format: date-time
+             * @description When its state last changed.
+             */
+            updated_at: string;
             /** @description Every attempt, oldest first. */
             attempts: components["schemas"]["Attempt"][];
         };
@@ -786,15 +814,19 @@ export interface components {
             shown: string | null;
             kind: string;
             count: number;
-            verdict: string;
+            /** @enum {string} */
+            verdict: "pass" | "warn" | "reject";
             codes: string[];
         };
         LinkAudit: {
-            verdict: string;
+            /** @enum {string} */
+            verdict: "pass" | "warn" | "reject";
             findings: {
                 code: string;
-                severity: string;
-                part: string;
+                /** @enum {string} */
+                severity: "breach" | "warning";
+                /** @enum {string} */
+                part: "text" | "html" | "message";
                 host: string | null;
                 count: number;
                 text: string;
@@ -832,6 +864,8 @@ export interface components {
              * @enum {string}
              */
             priority: "critical" | "normal" | "bulk";
+            /** @description What older undelivered mail with the same key it replaced. */
+            collapse_key: string | null;
             /** @description Who submitted it; null: nobody that has a name. */
             credential: string | null;
             /** @description The address in From, as it goes out. */
@@ -893,6 +927,8 @@ export interface components {
              * @enum {string}
              */
             priority: "critical" | "normal" | "bulk";
+            /** @description What older undelivered mail with the same key it replaced. */
+            collapse_key: string | null;
             /** @description Who submitted it; null: nobody that has a name. */
             credential: string | null;
             /** @description The address in From, as it goes out. */
@@ -1012,8 +1048,10 @@ export interface components {
         };
         QueueList: {
             data: components["schemas"]["QueueRow"][];
-            /** @description Whether more waits than is shown. */
+            /** @description Whether there are more at this moment. */
             has_more: boolean;
+            /** @description Give it as `cursor` to get what follows; null: there is nothing. */
+            next_cursor: string | null;
         };
         /** @description A delivery that waits. */
         QueueRow: {
@@ -1184,6 +1222,8 @@ export interface components {
             }[];
             /** @description Tries that did not deliver, in the hours of the span, by kind; the most frequent 50. */
             faults: components["schemas"]["Fault"][];
+            /** @description What held mail up, the most frequent first. */
+            deferrals: components["schemas"]["Deferral"][];
         };
         /** @description A recipient that gets no mail. */
         Suppression: {
@@ -1358,6 +1398,8 @@ export interface operations {
                 flow?: string;
                 /** @description The Message-ID header, with or without angle brackets. */
                 message_id?: string;
+                /** @description The message that this delivery is of. No other filter counts then. */
+                delivery?: string;
                 /** @description Accepted at or after this. RFC 3339, or a span back from now: `24h`. */
                 since?: string;
                 /** @description Accepted before this. RFC 3339, or a span back from now: `24h`. */
@@ -2333,13 +2375,24 @@ export interface operations {
                 after_seq?: number;
                 /** @description The same as `after_seq`. */
                 cursor?: number;
+                /** @description Only what came before this `seq`: without `after_seq`, the newest of that. */
+                before_seq?: number;
+                /** @description Only what is about this message, accepted or refused. Of the other values only `after_seq` counts then. */
+                message?: string;
                 /** @description Event types, with commas between them; `message.*` stands for all that begin so. */
                 type?: string;
                 tag?: string;
-                /** @description Happened at or after this. RFC 3339, or a span back from now: `24h`. */
-                since?: string;
+                /** @description Only what led a delivery to this state. */
+                state?: "queued" | "sending" | "deferred" | "delivered" | "bounced" | "expired" | "superseded" | "suppressed" | "throttled" | "canceled" | "quarantined" | "rejected";
                 /** @description Exactly this address; letter case does not count. */
                 recipient?: string;
+                flow?: string;
+                /** @description Attempts over this route, and its ups and downs. */
+                route?: string;
+                /** @description Happened at or after this. RFC 3339, or a span back from now: `24h`. */
+                since?: string;
+                /** @description Happened up to this moment. RFC 3339, or a span back from now: `24h`. */
+                until?: string;
                 /** @description How many at most: 1 to 100. */
                 limit?: number;
             };
@@ -2440,8 +2493,17 @@ export interface operations {
                 /** @description Event types, with commas between them; `message.*` stands for all that begin so. */
                 type?: string;
                 tag?: string;
+                /** @description Only what led a delivery to this state. */
+                state?: "queued" | "sending" | "deferred" | "delivered" | "bounced" | "expired" | "superseded" | "suppressed" | "throttled" | "canceled" | "quarantined" | "rejected";
+                /** @description Exactly this address; letter case does not count. */
+                recipient?: string;
+                flow?: string;
+                /** @description Attempts over this route, and its ups and downs. */
+                route?: string;
                 /** @description Happened at or after this. RFC 3339, or a span back from now: `24h`. */
                 since?: string;
+                /** @description Happened up to this moment. RFC 3339, or a span back from now: `24h`. */
+                until?: string;
             };
             header?: {
                 /** @description The `seq` of the last event that was seen; goes before `after_seq`. */
@@ -3035,6 +3097,8 @@ export interface operations {
                 /** @description Figures for each such piece of the span too. What is older than a day is kept by the hour. */
                 bucket?: "5m" | "15m" | "1h" | "2h" | "6h" | "1d";
                 tag?: string;
+                /** @description How many of what held mail up, at most 1000. */
+                top?: number;
             };
             header?: never;
             path?: never;
@@ -3128,6 +3192,8 @@ export interface operations {
     getQueue: {
         parameters: {
             query?: {
+                /** @description How many to pass over. What waits changes meanwhile: a delivery may be on two pages, or on none. */
+                cursor?: number;
                 /** @description How many at most: 1 to 100. */
                 limit?: number;
             };

@@ -83,7 +83,7 @@ function createSeqList(db: Database.Database): (filter: EventFilter) => readonly
     )
     .pluck();
 
-  return ({ afterSeq, types, tag, state, recipient, flow, route, sinceMs, untilMs, limit }) => {
+  return ({ afterSeq, beforeSeq, types, tag, state, recipient, flow, route, sinceMs, untilMs, limit }) => {
     const recipientKey = recipient === undefined ? undefined : recipientKeyOf(recipient);
     if (recipientKey === null) return [];
     const where: string[] = [];
@@ -96,6 +96,7 @@ function createSeqList(db: Database.Database): (filter: EventFilter) => readonly
     if (tag !== undefined) demand('e.tag = ?', tag);
     if (state !== undefined) demand('e.state = ?', state);
     if (afterSeq !== undefined) demand('e.seq > ?', afterSeq);
+    if (beforeSeq !== undefined) demand('e.seq < ?', beforeSeq);
     if (sinceMs !== undefined) demand('e.seq >= ? AND e.at >= ?', firstSince(sinceMs), sinceMs);
     if (untilMs !== undefined) demand('e.seq < ? AND e.at <= ?', firstSince(untilMs + 1), untilMs);
     if (route !== undefined) {

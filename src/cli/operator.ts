@@ -1,0 +1,33 @@
+/** An operator's few writes: into the database beside a relay, or through a relay elsewhere. */
+import type { Plain } from '../api/wire/json.ts';
+import type { SuppressionFacts } from '../api/wire/suppression.ts';
+import type { EnvelopeAddress } from '../core/address.ts';
+import type { DeliveryId, MessageId } from '../core/ids.ts';
+import type { OperatorResult, Suppression } from '../store/store.ts';
+import { type DatabaseOptions, openOperator } from './database.ts';
+import type { CliIo } from './io.ts';
+
+export interface Operator {
+  retryNow(target: MessageId | DeliveryId): Promise<Plain<OperatorResult>>;
+  cancel(target: MessageId | DeliveryId): Promise<Plain<OperatorResult>>;
+  /** Adds or replaces; returns the entry as it is kept. */
+  suppress(entry: Suppression): Promise<SuppressionFacts>;
+  /** Returns whether there was one. */
+  unsuppress(recipient: EnvelopeAddress): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+/** Opens what `options` name for writing; rejects with a `RelayError` when it cannot be. */
+export async function openOperatorAt(io: CliIo, options: DatabaseOptions): Promise<Operator> {
+  const { retryNow, cancel, suppressions, stop } = await openOperator(io, options);
+  return {
+    retryNow: (target) => retryNow(target, io.clock.now()),
+    cancel: (target) => cancel(target, io.clock.now(), 'canceled by an operator'),
+    async suppress(entry) {
+      await suppressions.put(entry);
+      return entry;
+    },
+    unsuppress: (recipient) => suppressions.remove(recipient, io.clock.now()),
+    close: () => stop(),
+  };
+}
