@@ -69,7 +69,12 @@ export async function collectCalls(server: FastifyInstance): Promise<void> {
     transform: (input) => {
       const { scope } = input.route.config ?? {};
       if (scope === undefined) return { schema: { hide: true }, url: input.url };
-      const schema = { ...input.schema, response: { ...problems(...COMMON_PROBLEMS), ...responsesOf(input.schema) } };
+      const common: readonly ProblemCode[] = [
+        ...COMMON_PROBLEMS,
+        ...(input.url.includes(':') ? (['not-found'] as const) : []),
+        ...(input.route.method === 'GET' ? [] : (['too-large', 'unsupported-media-type'] as const)),
+      ];
+      const schema = { ...input.schema, response: { ...problems(...common), ...responsesOf(input.schema) } };
       const made = transformCall({ ...input, schema });
       // In OpenAPI 3.1 the list may name scopes for any kind of scheme.
       return { ...made, schema: { ...made.schema, security: [{ token: [scope] }] } };

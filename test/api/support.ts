@@ -26,16 +26,25 @@ export interface CallOptions {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Buffer;
+  /** Does not wait for a body that has no end. */
+  readonly headOnly?: boolean;
 }
 
 /** Calls a server on this machine; unlike fetch, it can set Host and send what is not valid. */
 export function call(port: number, path: string, options: CallOptions = {}): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const { method = 'GET', headers = {}, body } = options;
+    const { method = 'GET', headers: own = {}, body } = options;
+    // Without it, the body of a GET would be read as the next request.
+    const length =
+      body === undefined || 'transfer-encoding' in own ? {} : { 'content-length': Buffer.byteLength(body) };
+    const headers = { ...length, ...own };
     const request = httpRequest({ host: '127.0.0.1', port, path, method, headers, agent: false }, (response) => {
       const parts: Buffer[] = [];
+      const isStream =
+        options.headOnly === true && response.headers['content-type']?.startsWith('text/event-stream') === true;
+      if (isStream) response.destroy();
       response.on('data', (part: Buffer) => parts.push(part));
-      response.on('end', () => {
+      response.on(isStream ? 'close' : 'end', () => {
         const octets = Buffer.concat(parts);
         const text = octets.toString();
         resolve({

@@ -1,0 +1,174 @@
+import { connect } from 'node:net';
+import { describe, expect, test } from 'vitest';
+import { isCrossOrigin } from '../../src/api/origin.ts';
+import { testConfig } from '../support/config.ts';
+import { type Answer, type ApiBench, startApi, token } from './support.ts';
+
+const tokens = [token('ops', 'right', ['read']), token('app', 'app-token', ['send'])];
+const config = { host: '127.0.0.1', port: 0, tokens };
+const bearer = (text: string): Record<string, string> => ({ authorization: `Bearer ${text}` });
+const list = (api: ApiBench, headers: Record<string, string> = {}): Promise<Answer> =>
+  api.call('/v1/messages', { headers });
+
+describe('a caller', () => {
+  test('needs a token as soon as there is one, on this machine too', async () => {
+    const api = await startApi({ config });
+    const answer = await list(api);
+    expect([answer.status, answer.json]).toEqual([401, expect.objectContaining({ code: 'unauthorized' })]);
+    expect(answer.headers['www-authenticate']).toMatch(/^Bearer /);
+    expect((await list(api, bearer('right'))).status).toBe(200);
+  });
+
+  test.each(['Bearer', 'Bearer ', 'Basic right', 'Bearer right x', 'Bearer rightx', `Bearer ${'x'.repeat(5000)}`])(
+    'with %s is nobody',
+    async (authorization) => {
+      expect((await list(await startApi({ config }), { authorization })).status).toBe(401);
+    },
+  );
+
+  test('without the scope is told which one is missing', async () => {
+    const answer = await list(await startApi({ config }), bearer('app-token'));
+    expect([answer.status, answer.json]).toEqual([
+      403,
+      expect.objectContaining({ code: 'forbidden', detail: expect.stringContaining('read') }),
+    ]);
+  });
+
+  test('who brings wrong tokens has to wait, longer each time, and is let in again after that', async () => {
+    const api = await startApi({ config });
+    for (let i = 0; i < 11; i++) expect((await list(api, bearer(`guess-${i}`))).status).toBe(401);
+    const blocked = await list(api, bearer('guess'));
+    expect([blocked.status, blocked.json]).toEqual([429, expect.objectContaining({ code: 'too-many-requests' })]);
+    expect(Number(blocked.headers['retry-after'])).toBeGreaterThan(0);
+    // Not even the right one is looked at: it might be a guess.
+    expect((await list(api, bearer('right'))).status).toBe(429);
+    await api.clock.advance(1000);
+    expect((await list(api, bearer('guess'))).status).toBe(401);
+    await api.clock.advance(1000);
+    expect((await list(api, bearer('right'))).status).toBe(429);
+    await api.clock.advance(1000);
+    expect((await list(api, bearer('right'))).status).toBe(200);
+  });
+
+  test('whose token worked before goes on while a neighbour at the same address guesses', async () => {
+    const api = await startApi({ config });
+    expect((await list(api, bearer('right'))).status).toBe(200);
+    for (let i = 0; i < 12; i++) await list(api, bearer(`guess-${i}`));
+    expect((await list(api, bearer('guess'))).status).toBe(429);
+    expect((await list(api, bearer('right'))).status).toBe(200);
+  });
+
+  test('who brings no token at all is refused, and does not wait', async () => {
+    const api = await startApi({ config });
+    for (let i = 0; i < 30; i++) expect((await list(api)).status).toBe(401);
+    expect((await list(api, bearer('right'))).status).toBe(200);
+  });
+
+  test('may do everything where there are no tokens, whatever he brings', async () => {
+    const api = await startApi();
+    expect((await list(api, bearer('whatever'))).status).toBe(200);
+    expect((await api.call('/v1/suppressions/ann@example.net', { method: 'PUT' })).status).toBe(200);
+  });
+});
+
+describe('a page of another site', () => {
+  const body = JSON.stringify({ from: 'a@example.com', to: 'ann@example.net', subject: 'x', text: 'x' });
+
+  test.each([
+    ['its origin', { origin: 'https://evil.example', 'content-type': 'application/json' }],
+    ['no origin', { origin: 'null', 'content-type': 'application/json' }],
+    ['a simple content type', { origin: 'https://evil.example', 'content-type': 'text/plain' }],
+    ['another port', { origin: 'http://localhost:1', 'content-type': 'application/json' }],
+    ['fetch metadata alone', { 'sec-fetch-site': 'cross-site', 'content-type': 'application/json' }],
+    ['a sister site', { 'sec-fetch-site': 'same-site', 'content-type': 'application/json' }],
+  ])('with %s changes and reads nothing', async (_name, headers) => {
+    const api = await startApi();
+    for (const options of [{ method: 'POST', headers, body }, { headers }]) {
+      const answer = await api.call('/v1/messages', options);
+      expect([answer.status, answer.json]).toEqual([403, expect.objectContaining({ code: 'cross-origin' })]);
+    }
+    expect(await api.eventTypes()).toEqual([]);
+  });
+
+  test('gets no answer to its preflight', async () => {
+    const api = await startApi();
+    const headers = { origin: 'https://evil.example', 'access-control-request-method': 'POST' };
+    const answer = await api.call('/v1/messages', { method: 'OPTIONS', headers });
+    expect(answer.status).toBe(404);
+    expect(Object.keys(answer.headers).filter((name) => name.startsWith('access-control'))).toEqual([]);
+  });
+
+  test.each([
+    [{ host: 'localhost:8025', origin: 'http://localhost:8025' }, false],
+    [{ host: 'relay.example.com', origin: 'https://relay.example.com' }, false],
+    [{ host: 'relay.example.com:443', origin: 'https://RELAY.example.com' }, false],
+    [{ host: 'localhost:8025', 'sec-fetch-site': 'same-origin' }, false],
+    [{ host: 'localhost:8025', 'sec-fetch-site': 'none' }, false],
+    [{ host: 'localhost:8025' }, false],
+    [{ host: 'relay.example.com', origin: 'https://relay.example.com.evil.example' }, true],
+    [{ host: 'relay.example.com', origin: 'https://relay.example.com/@evil.example' }, true],
+    [{ host: 'relay.example.com', origin: '' }, true],
+    [{ origin: 'http://localhost' }, true],
+    [{ host: 'localhost', origin: 'file://localhost' }, true],
+    [{ host: 'localhost', origin: 'http://localhost', 'sec-fetch-site': 'cross-site' }, true],
+  ])('%j: %s', (headers, expected) => {
+    expect(isCrossOrigin(headers)).toBe(expected);
+  });
+});
+
+describe('limits', () => {
+  test('headers of more than 16 KiB close the connection', async () => {
+    const api = await startApi();
+    const text = await new Promise<string>((resolve) => {
+      const socket = connect(api.port, '127.0.0.1');
+      let seen = '';
+      socket.on('data', (part) => (seen += part.toString()));
+      socket.on('close', () => resolve(seen));
+      socket.on('error', () => resolve(seen));
+      socket.write(`GET /v1/messages HTTP/1.1\r\nHost: localhost\r\nX-A: ${'x'.repeat(20_000)}\r\n\r\n`);
+    });
+    expect(text).not.toContain('HTTP/1.1 200');
+  });
+
+  test('a query of thousands of parameters is answered as wrong', async () => {
+    const api = await startApi();
+    const query = Array.from({ length: 1500 }, (_, i) => `a${i}=1`).join('&');
+    const answer = await api.call(`/v1/messages?${query}`);
+    expect(answer.status).toBe(422);
+    expect((answer.json as { errors: unknown[] }).errors).toHaveLength(50);
+  });
+
+  test('bodies that fill the room for all of them make the next one wait', async () => {
+    const api = await startApi({ relay: withMessageSize(256 * 1024 ** 2) });
+    const held = connect(api.port, '127.0.0.1');
+    held.on('error', () => {});
+    const size = 200 * 1024 ** 2;
+    held.write(
+      `POST /v1/messages/mime?from=&to=ann@example.net HTTP/1.1\r\nHost: localhost\r\nContent-Type: message/rfc822\r\nContent-Length: ${size}\r\n\r\n`,
+    );
+    const piece = Buffer.alloc(1024 ** 2, 'x');
+    const answer = await new Promise<string>((resolve) => {
+      held.on('data', (part) => resolve(part.toString()));
+      const push = (): void => {
+        while (held.writable && held.write(piece));
+        held.once('drain', push);
+      };
+      push();
+    });
+    held.destroy();
+    expect(answer).toMatch(/^HTTP\/1\.1 503 [^]*retry-after: 5/i);
+    // What it held is free again.
+    const body = JSON.stringify({ from: 'a@example.com', to: 'ann@example.net', subject: 'x', text: 'x' });
+    const next = await api.call('/v1/messages', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body,
+    });
+    expect(next.status).toBe(202);
+  });
+});
+
+function withMessageSize(maxMessageBytes: number): ReturnType<typeof testConfig> {
+  const base = testConfig();
+  return testConfig({ smtp: { ...base.smtp, maxMessageBytes } });
+}
