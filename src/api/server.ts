@@ -24,6 +24,7 @@ import { refuse } from './answer.ts';
 import { BodyProblem, readBodies } from './body.ts';
 import { addCalls, type CallDeps } from './calls.ts';
 import { createCallerCheck, type ProofSource } from './caller.ts';
+import { DOCS_STYLE, docsPage } from './docs-page.ts';
 import { isFromThisMachine, isOwnHost } from './loopback.ts';
 import { collectCalls, documentText } from './openapi.ts';
 import { isCrossOrigin } from './origin.ts';
@@ -200,10 +201,20 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     readBodies(scope, MAX_BODY_BYTES);
     addCalls(api, deps.calls);
     let document: string | null = null;
+    let page: string | null = null;
     server.get('/openapi.json', (_request, reply) => {
       document ??= documentText(scope);
       return reply.type('application/json; charset=utf-8').send(document);
     });
+    server.get('/docs', (_request, reply) => {
+      document ??= documentText(scope);
+      page ??= docsPage(document);
+      return reply
+        .header('content-security-policy', `${SECURITY_HEADERS['content-security-policy']}; style-src 'self'`)
+        .type('text/html; charset=utf-8')
+        .send(page);
+    });
+    server.get('/docs/style.css', (_request, reply) => reply.type('text/css; charset=utf-8').send(DOCS_STYLE));
   });
 
   function mayRead(request: FastifyRequest, reply: FastifyReply): boolean {
