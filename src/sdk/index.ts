@@ -30,6 +30,7 @@ export type {
   Explanation,
   Message,
   MessageDetail,
+  Preview,
   Problem,
   ProblemCode,
   QueueList,
@@ -39,6 +40,7 @@ export type {
   Sender,
   Stats,
   Suppression,
+  Trace,
   Webhook,
   WebhookDelivery,
 } from './types.ts';

@@ -7,7 +7,17 @@
 import { toBase64 } from './bytes.ts';
 import { createList, type List } from './list.ts';
 import { type CallOptions, segment, type Transport } from './transport.ts';
-import type { Accepted, Attachment, Change, DeliveryState, Message, MessageDetail, SendMessage } from './types.ts';
+import type {
+  Accepted,
+  Attachment,
+  Change,
+  DeliveryState,
+  Message,
+  MessageDetail,
+  Preview,
+  SendMessage,
+  Trace,
+} from './types.ts';
 
 /** A file; its content is base64, or bytes that are turned into it. */
 export type NewAttachment = Omit<Attachment, 'content'> & { readonly content: string | Uint8Array };
@@ -59,6 +69,10 @@ export interface Messages {
   cancel(id: string, options?: CallOptions): Promise<Change>;
   /** Tries what has not gone out at once. */
   retry(id: string, options?: CallOptions): Promise<Change>;
+  /** Everything about it, in time order. */
+  trace(id: string, options?: CallOptions): Promise<Trace>;
+  /** What a sandbox captured, as it reads: subject, text, links; for an app's own tests. Needs the scope `admin`. */
+  preview(id: string, options?: CallOptions): Promise<Preview>;
   /** The bytes as they went out, while they are kept (the sandbox keeps them). Needs the scope `admin`. */
   content(id: string, options?: CallOptions): Promise<Uint8Array>;
 }
@@ -109,6 +123,10 @@ export function createMessages(transport: Transport): Messages {
       }),
     retry: (id, options) =>
       transport.json({ op: 'messages.retry', method: 'POST', path: path(id, '/retry'), repeat: 'refused', ...options }),
+    trace: (id, options) =>
+      transport.json({ op: 'messages.trace', method: 'GET', path: path(id, '/trace'), repeat: 'safe', ...options }),
+    preview: (id, options) =>
+      transport.json({ op: 'messages.preview', method: 'GET', path: path(id, '/preview'), repeat: 'safe', ...options }),
     content: (id, options) =>
       transport.bytes({
         op: 'messages.content',

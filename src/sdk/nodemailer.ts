@@ -41,7 +41,7 @@ export type LeadpushInfo = {
   pending: string[];
   /** What the relay says over SMTP: `250 2.0.0 Ok: queued as msg_...`. */
   response: string;
-  /** The relay's id of the message, for `messages.get`. */
+  /** The relay's id of the message, for `messages.get` and `messages.trace`. */
   id: string;
 };
 

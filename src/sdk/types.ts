@@ -18,6 +18,7 @@ export type Accepted = Schemas['Sent'];
 export type Message = Schemas['Message'];
 /** One message alone: with every attempt. */
 export type MessageDetail = Schemas['MessageDetail'];
+export type Preview = Schemas['Preview'];
 export type Delivery = Schemas['Delivery'];
 export type DeliveryDetail = Schemas['DeliveryDetail'];
 export type DeliveryState = Delivery['state'];
@@ -66,6 +67,13 @@ export type EventOf<Type extends EventType> = {
   /** When it happened (RFC 3339). */
   readonly timestamp: string;
   readonly data: DataByType[Type];
+};
+
+type AnyTrace = paths['/v1/messages/{id}/trace']['get']['responses'][200]['content']['application/json'];
+/** The whole story of a message. */
+export type Trace = Omit<AnyTrace, 'events' | 'route_events'> & {
+  readonly events: readonly RelayEvent[];
+  readonly route_events: readonly EventOf<'route.down' | 'route.up'>[];
 };
 
 /** An event: look at `type`, and the compiler knows what is in `data`. A newer relay may send types that are not listed here. */

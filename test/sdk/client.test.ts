@@ -1,8 +1,11 @@
 /** Each call of the client: what it asks of the relay, and what it gives back. */
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LeadpushRelay } from '../../src/sdk/client.ts';
 import { webhooks } from '../../src/sdk/index.ts';
 import { verifyWebhook } from '../../src/sdk/verify.ts';
+import { ROOT } from './packed.ts';
 import {
   type Answer,
   createTestRuntime,
@@ -46,6 +49,8 @@ const CALLS: readonly (readonly [asks: string, answer: Answer, gives: unknown, c
   ],
   ['POST /v1/messages/m/cancel', json({ changed: [] }), { changed: [] }, () => client.messages.cancel('m')],
   ['POST /v1/messages/m/retry', json({ changed: [] }), { changed: [] }, () => client.messages.retry('m')],
+  ['GET /v1/messages/m/trace', json({ id: 'm' }), { id: 'm' }, () => client.messages.trace('m')],
+  ['GET /v1/messages/m/preview', json({ id: 'm' }), { id: 'm' }, () => client.messages.preview('m')],
   [
     'GET /v1/messages/m/content',
     bytes,
@@ -72,6 +77,24 @@ const CALLS: readonly (readonly [asks: string, answer: Answer, gives: unknown, c
   ['POST /v1/webhooks/w/enable', json({}), {}, () => client.webhooks.enable('w')],
   ['POST /v1/webhooks/w/replay', json({}, 202), {}, () => client.webhooks.replay('w', { event_id: 'evt_1' })],
 ];
+
+describe('the client', () => {
+  it('has every call of the API', async () => {
+    const { paths } = JSON.parse(await readFile(path.join(ROOT, 'src/api/openapi.json'), 'utf8')) as {
+      paths: Record<string, Record<string, unknown>>;
+    };
+    const offered = Object.entries(paths).flatMap(([name, methods]) =>
+      Object.keys(methods).map((method) => `${method.toUpperCase()} ${name}`),
+    );
+    const asked = [...CALLS.map(([asks]) => asks.split('?')[0] ?? ''), 'GET /v1/events/stream'];
+    const missing = offered.filter((call) => {
+      const pattern = new RegExp(`^${call.replaceAll(/[{][^}]+[}]/g, '[^/]+')}$`);
+      return !asked.some((one) => pattern.test(one));
+    });
+    expect(offered.length).toBeGreaterThan(20);
+    expect(missing).toEqual([]);
+  });
+});
 
 describe('a call', () => {
   it.each(CALLS)('asks %s', async (asks, answer, gives, call) => {

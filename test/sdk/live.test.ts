@@ -8,6 +8,7 @@ import { LeadpushRelay } from '../../src/sdk/client.ts';
 import { leadpushTransport } from '../../src/sdk/nodemailer.ts';
 import type { EventType, RelayEvent } from '../../src/sdk/types.ts';
 import { type NextHop, reply, startNextHop } from '../support/next-hop.ts';
+import { freePort } from '../support/postfix.ts';
 import { createRelayHome, type RelayHome, type RelayProcess, sandboxConfig, until } from '../support/relay.ts';
 
 const TOKENS = { all: 'lp_everything', reader: 'lp_reads-only' };
@@ -24,14 +25,6 @@ let home: RelayHome;
 let relay: RelayProcess;
 let hop: NextHop;
 let port: number;
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port: free } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return free;
-}
 
 const client = (token: string = TOKENS.all, at: number = port): LeadpushRelay =>
   new LeadpushRelay({ baseUrl: `http://127.0.0.1:${at}`, token });

@@ -4,7 +4,7 @@
  * Built into that folder, not into the package's `dist`, so that several test files can do it at once.
  */
 import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -37,6 +37,22 @@ export async function run(
 /** Compiles the project `config` in `cwd`; throws with the compiler's findings. */
 export async function compile(cwd: string, ...args: readonly string[]): Promise<void> {
   await run(process.execPath, [TSC, ...args], { cwd });
+}
+
+/** Compiles `sources` as modules of a strict project in `dir`, which `packSdk` made. */
+export async function compileExamples(dir: string, sources: readonly string[]): Promise<void> {
+  for (const [at, source] of sources.entries()) await writeFile(path.join(dir, `check-${at}.ts`), source);
+  const compilerOptions = {
+    target: 'es2023',
+    module: 'nodenext',
+    lib: ['es2023'],
+    types: ['node'],
+    strict: true,
+    noEmit: true,
+    skipLibCheck: true,
+  };
+  await writeFile(path.join(dir, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['check-*.ts'] }));
+  await compile(dir, '-p', '.');
 }
 
 /** Builds, packs and unpacks. */

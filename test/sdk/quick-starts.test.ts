@@ -1,13 +1,13 @@
 /** The quick starts of the README, as they stand there, against the real relay: only ports are others. */
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { parse } from 'yaml';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LeadpushRelay } from '../../src/sdk/client.ts';
 import { type NextHop, reply, startNextHop } from '../support/next-hop.ts';
+import { freePort } from '../support/postfix.ts';
 import {
   createRelayHome,
   needProgram,
@@ -17,7 +17,7 @@ import {
   until,
 } from '../support/relay.ts';
 import { examplesOf, type RunningExample, startExample } from './examples.ts';
-import { type PackedSdk, packSdk, ROOT } from './packed.ts';
+import { compileExamples, type PackedSdk, packSdk, ROOT } from './packed.ts';
 
 const SECRET = `whsec_${Buffer.from('a secret for the test, 32 bytes.').toString('base64')}`;
 const NAME = 'Password reset in ten lines';
@@ -28,14 +28,6 @@ async function quickStart(language: string): Promise<string> {
   const [found, ...more] = examplesOf(readme, language).filter(({ heading }) => heading === NAME);
   expect(more).toEqual([]);
   return found?.code ?? '';
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
 describe('a quick start', () => {
@@ -109,6 +101,7 @@ describe('a quick start', () => {
         console.log('SENT', Buffer.from(await relay.messages.content(event.data.message.id)).toString());
         break;
       }`;
+    await compileExamples(sdk.dir, [await quickStart('ts')]);
     const example = await startExample(sdk.dir, 'better-auth', `${here(await quickStart('ts'))}\n${drive}`, {
       AUTH_SECRET: 'only for the test of quick starts: 0123456789',
     });

@@ -1,12 +1,12 @@
 /** The README of the SDK: every example compiles, and runs against the real relay in sandbox mode. */
 import { createHash } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createRelayHome, type RelayHome, type RelayProcess, sandboxConfig } from '../support/relay.ts';
 import { examplesOf, type RunningExample, startExample } from './examples.ts';
-import { compile, type PackedSdk, packSdk, ROOT } from './packed.ts';
+import { compileExamples, type PackedSdk, packSdk, ROOT } from './packed.ts';
 
 const TOKEN = 'lp_the-token-of-the-examples';
 const SECRET = `whsec_${Buffer.from('a secret for the test, 32 bytes.').toString('base64')}`;
@@ -16,8 +16,9 @@ const DRIVES: Readonly<Record<string, readonly { readonly drive?: string; readon
   'Quick start': [{ writes: /^queued as msg_\w+\n$/ }],
   Messages: [
     {
-      drive: `console.log('END', content.length > 500, changed.length);`,
-      writes: /^(?:ann@example\.net: \w+)\n(?:msg_\w+ password-reset 20\S+\n)+END true 0\n$/,
+      drive: `console.log('LINK', links[0]?.address); console.log('END', trace.events.length > 0, content.length > 500, changed.length);`,
+      writes:
+        /^(?:ann@example\.net: \w+)\n(?:msg_\w+ password-reset 20\S+\n)+LINK https:\/\/accounts\.example\.com\/reset\?token=123\nEND true true 0\n$/,
     },
     { drive: `console.log('END');`, writes: /^END\n$/ },
   ],
@@ -108,18 +109,10 @@ describe('an example', () => {
   });
 
   it('compiles, each of them, in a strict project', async () => {
-    for (const { name, code } of programs) await writeFile(path.join(sdk.dir, `check-${name}.ts`), source(code));
-    const compilerOptions = {
-      target: 'es2023',
-      module: 'nodenext',
-      lib: ['es2023'],
-      types: ['node'],
-      strict: true,
-      noEmit: true,
-      skipLibCheck: true,
-    };
-    await writeFile(path.join(sdk.dir, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['check-*.ts'] }));
-    await compile(sdk.dir, '-p', '.');
+    await compileExamples(
+      sdk.dir,
+      programs.map(({ code }) => source(code)),
+    );
   });
 
   it.each(programs.filter(({ heading }) => heading !== 'Webhooks'))(
