@@ -9,10 +9,14 @@ import { Shell } from './parts/shell.tsx';
 import { FlowView } from './views/flow.tsx';
 import { MessageView } from './views/message.tsx';
 import { MessagesView } from './views/messages.tsx';
+import { QueueView } from './views/queue.tsx';
 import { RoutesView } from './views/routes.tsx';
 import { SendersView } from './views/senders.tsx';
 import { SignIn } from './views/sign-in.tsx';
 import { StatisticsView } from './views/statistics.tsx';
+import { SuppressionsView } from './views/suppressions.tsx';
+import { WebhooksView } from './views/webhooks.tsx';
+import { WebhookView } from './views/webhook.tsx';
 
 export function App() {
   const session = useSession();
@@ -46,13 +50,22 @@ function viewOf(path: string): { readonly title: string; readonly view: ReactNod
   const name = decoded(rest);
   if (first === 'messages' && name !== '') return { title: 'Message', view: <MessageView key={name} id={name} /> };
   if (first === 'flows' && name !== '') return { title: `Flow ${name}`, view: <FlowView key={name} flow={name} /> };
+  if (first === 'webhooks' && name !== '') {
+    return { title: `Webhook ${name}`, view: <WebhookView key={name} name={name} /> };
+  }
   switch (path) {
     case '/':
       return { title: 'Messages', view: <MessagesView /> };
+    case '/queue':
+      return { title: 'Queue', view: <QueueView /> };
     case '/routes':
       return { title: 'Routes', view: <RoutesView /> };
+    case '/suppressions':
+      return { title: 'Suppressions', view: <SuppressionsView /> };
     case '/statistics':
       return { title: 'Statistics', view: <StatisticsView /> };
+    case '/webhooks':
+      return { title: 'Webhooks', view: <WebhooksView /> };
     case '/senders':
       return { title: 'Senders', view: <SendersView /> };
   }

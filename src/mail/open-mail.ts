@@ -4,7 +4,7 @@
  *
  * Read leniently and bounded: so many parts, so deep, so many octets. What is over a limit is left out, and `whole` says so. The HTML
  * comes out as it stands, but for `cid:` addresses of pictures in the message, which become `data:` addresses, and for elements that
- * reach out by themselves (`link`, `base`, `meta`). It is as hostile as before: whoever shows it needs a policy that forbids all else.
+ * reach out by themselves (`link`, `base`, `meta`, frames), which lose their names. It is as hostile as before: whoever shows it needs a policy that forbids all else.
  */
 import { decodeCharset, decodeOctets } from './decode-part.ts';
 import { decodeWords } from './encoded-words.ts';
@@ -121,11 +121,15 @@ function percentDecoded(text: string): string {
   return decodeCharset(Buffer.from(octets, 'latin1'), null).text;
 }
 
-const REACHING_OUT = /<\/?(?:link|base|meta)\b[^>]*>/gi;
+/**
+ * Names of elements that ask for something before any policy is looked at (a browser opens a connection for a frame that it will not
+ * load). They get another name, which no browser knows: taking them out could put two halves together to one.
+ */
+const REACHING_OUT = /<(\/?)(?=(?:link|base|meta|i?frame|frameset|fencedframe|portal|object|embed|applet)[\s/>])/gi;
 const CID = /\bcid:([^\s"'<>)]{1,300})/gi;
 
 function withPictures(html: string, pictures: ReadonlyMap<string, string>): string {
-  return html.replace(REACHING_OUT, '').replace(CID, (address, id: string) => {
+  return html.replace(REACHING_OUT, '<$1x-').replace(CID, (address, id: string) => {
     return pictures.get(id) ?? pictures.get(decoded(id)) ?? address;
   });
 }

@@ -63,6 +63,10 @@ describe('an opened mail', () => {
 
   test('loses what reaches out by itself', () => {
     expect(mail.html).not.toMatch(/<(?:link|base|meta)/i);
+    const halves = openMail(
+      lines('Content-Type: text/html', '', '<ifr<link>ame src=//evil.example><IFRAME/src=//evil.example>'),
+    );
+    expect(halves.html).not.toMatch(/<(?:link|iframe)/i);
   });
 
   test('of a plain message is its text', () => {

@@ -36,6 +36,12 @@ export const MAIL_POLICY: string = [
   'sandbox',
 ].join('; ');
 
+/**
+ * Behind the mail, so that its doctype stays first. A press on a link goes nowhere in that frame, and yet a browser may open a connection
+ * for it; the links are listed beside it.
+ */
+const UNTOUCHED = '<style>a, area, button, input, select { pointer-events: none !important }</style>';
+
 const MAX_LINKS = 200;
 const MAX_TEXT = 512;
 const TEXT_LINK = /\bhttps?:\/\/[^\s<>"'`]{1,2000}/gi;
@@ -89,7 +95,7 @@ export function addPreview(api: Api, { history, signatures, log }: PreviewDeps):
           'x-dns-prefetch-control': 'off',
         })
         .type('text/html; charset=utf-8')
-        .send(html);
+        .send(html + UNTOUCHED);
     },
   );
 

@@ -4,7 +4,22 @@ import { now } from '../lib/clock.ts';
 import { momentOf, type Search } from '../lib/search.ts';
 import type { Story } from '../lib/story.ts';
 import { ApiError, get, getText } from './client.ts';
-import type { List, Message, MessageDetail, Page, Preview, RelayEvent, Route, Sender, Stats, Trace } from './types.ts';
+import type {
+  List,
+  Message,
+  MessageDetail,
+  Page,
+  Preview,
+  QueueList,
+  RelayEvent,
+  Route,
+  Sender,
+  Stats,
+  Suppression,
+  Trace,
+  Webhook,
+  WebhookDelivery,
+} from './types.ts';
 
 const PAGE_SIZE = 50;
 const MAX_PAGE_SIZE = 100;
@@ -97,6 +112,14 @@ export function useSource(id: string): UseQueryResult<string, Error> {
   });
 }
 
+export function useQueue(): UseQueryResult<QueueList, Error> {
+  return useQuery({
+    queryKey: ['queue'],
+    queryFn: () => get<QueueList>('/v1/queue', { limit: MAX_PAGE_SIZE }),
+    refetchInterval: REFRESH_MS,
+  });
+}
+
 export function useRoutes(): UseQueryResult<List<Route>, Error> {
   return useQuery({ queryKey: ['routes'], queryFn: () => get<List<Route>>('/v1/routes'), refetchInterval: REFRESH_MS });
 }
@@ -106,6 +129,15 @@ export function useRouteEvents(): UseQueryResult<Page<RelayEvent>, Error> {
   return useQuery({
     queryKey: ['routes', 'events'],
     queryFn: () => get<Page<RelayEvent>>('/v1/events', { type: 'route.*', limit: PAGE_SIZE }),
+  });
+}
+
+export function useSuppressions() {
+  return useInfiniteQuery({
+    queryKey: ['suppressions'],
+    initialPageParam: '',
+    queryFn: ({ pageParam }) => get<Page<Suppression>>('/v1/suppressions', { limit: PAGE_SIZE, cursor: pageParam }),
+    getNextPageParam: (last: Page<Suppression>) => last.next_cursor,
   });
 }
 
@@ -120,4 +152,27 @@ export function useStats(span: string, bucket: string, tag: string): UseQueryRes
 
 export function useSenders(): UseQueryResult<List<Sender>, Error> {
   return useQuery({ queryKey: ['senders'], queryFn: () => get<List<Sender>>('/v1/senders'), staleTime: 60_000 });
+}
+
+export function useWebhooks(): UseQueryResult<List<Webhook>, Error> {
+  return useQuery({
+    queryKey: ['webhooks'],
+    queryFn: () => get<List<Webhook>>('/v1/webhooks'),
+    refetchInterval: REFRESH_MS,
+  });
+}
+
+/** What was taken up for an endpoint, newest first; `state` empty: all. */
+export function useWebhookDeliveries(name: string, state: string) {
+  return useInfiniteQuery({
+    queryKey: ['webhooks', name, state],
+    initialPageParam: '',
+    queryFn: ({ pageParam }) =>
+      get<Page<WebhookDelivery>>(`/v1/webhooks/${encodeURIComponent(name)}/deliveries`, {
+        state,
+        limit: PAGE_SIZE,
+        cursor: pageParam,
+      }),
+    getNextPageParam: (last: Page<WebhookDelivery>) => last.next_cursor,
+  });
 }

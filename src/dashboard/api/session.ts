@@ -39,9 +39,6 @@ export function useSignOut() {
   const client = useQueryClient();
   return useMutation({
     mutationFn: () => call<null>('DELETE', '/session'),
-    onSuccess: () => {
-      client.clear();
-      return client.invalidateQueries({ queryKey: KEY });
-    },
+    onSuccess: () => client.resetQueries(),
   });
 }

@@ -59,6 +59,16 @@ export function isPending(state: string): boolean {
   return state === 'queued' || state === 'sending' || state === 'deferred';
 }
 
+/** True when an operator may put it back to work. */
+export function mayRetry(state: string): boolean {
+  return ['queued', 'deferred', 'quarantined', 'bounced', 'expired', 'canceled'].includes(state);
+}
+
+/** True when an operator may take it off. */
+export function mayCancel(state: string): boolean {
+  return ['queued', 'deferred', 'quarantined'].includes(state);
+}
+
 /** The one word for several deliveries. */
 export function overall(states: readonly string[]): string {
   const different = new Set(states);

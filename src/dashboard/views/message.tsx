@@ -11,6 +11,7 @@ import { Loaded } from '../parts/condition.tsx';
 import { Content } from '../parts/content.tsx';
 import { MessageFacts } from '../parts/facts.tsx';
 import { Link } from '../parts/link.tsx';
+import { Operate } from '../parts/operate.tsx';
 import { StateBadge, Tag, Time, useNow } from '../parts/show.tsx';
 import { Timeline } from '../parts/timeline.tsx';
 
@@ -56,6 +57,18 @@ function Told({ id, story }: { readonly id: string; readonly story: Story }) {
         <span className="sub">
           <Time at={message?.accepted_at ?? story.events[0]?.timestamp ?? ''} />
         </span>
+        {message === null ? null : (
+          <div className="actions">
+            <Operate
+              targets={message.deliveries.map((delivery) => ({
+                messageId: message.id,
+                state: delivery.state,
+                recipient: delivery.recipient,
+                contentKept: message.content_kept,
+              }))}
+            />
+          </div>
+        )}
       </div>
       <VerdictBox verdict={verdict} />
       <div className="columns">

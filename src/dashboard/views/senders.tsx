@@ -55,18 +55,11 @@ function Card({ sender }: { readonly sender: Sender }) {
       </header>
       <div className="body stack">
         {sender.checks === null ? (
-          <p className="muted">
-            DNS was not asked. On the relay's machine: <code>leadpush-relay check --dns</code>
-          </p>
+          <p className="muted">DNS has not answered yet.</p>
         ) : (
           <ul className="stack">
-            {sender.checks.map(({ check, name, verdict, text }) => (
-              <li key={`${check} ${name} ${text}`} className="break">
-                <span className={`badge ${MOODS[verdict] ?? ''}`}>
-                  {check} {verdict}
-                </span>{' '}
-                <code>{name}</code> <span className="muted">{text}</span>
-              </li>
+            {sender.checks.map((check) => (
+              <Check key={`${check.code} ${check.name} ${check.text}`} check={check} />
             ))}
           </ul>
         )}
@@ -89,5 +82,33 @@ function Card({ sender }: { readonly sender: Sender }) {
         ))}
       </div>
     </section>
+  );
+}
+
+/** One finding: what, and when it is not in order, why that matters and what mends it. */
+function Check({ check }: { readonly check: NonNullable<Sender['checks']>[number] }) {
+  return (
+    <li className="break">
+      <span className={`badge ${MOODS[check.verdict] ?? ''}`}>
+        {check.check} {check.verdict}
+      </span>{' '}
+      <code>{check.name}</code> {check.text}
+      {check.verdict === 'ok' ? null : (
+        <>
+          {check.why === '' ? null : <p className="muted">{check.why}</p>}
+          {check.hint === '' ? null : <p className="muted">{check.hint}</p>}
+        </>
+      )}
+      {check.record === null || check.verdict === 'ok' ? null : (
+        <p>
+          <code>
+            {check.record.name} {check.record.type}
+          </code>{' '}
+          <CopyButton text={check.record.value} label="Copy record" />
+          <br />
+          <code className="muted">{check.record.value}</code>
+        </p>
+      )}
+    </li>
   );
 }
