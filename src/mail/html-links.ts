@@ -61,6 +61,8 @@ const MAX_TOKENS = 15_000;
 const RAW: ReadonlySet<string> = new Set('style script title textarea xmp iframe noembed noframes'.split(' '));
 /** An `</a>` in them does not close a link outside of them. */
 const SCOPES: ReadonlySet<string> = new Set('table td th caption applet object marquee template'.split(' '));
+/** Of no meaning outside of a table. */
+const CELLS: ReadonlySet<string> = new Set(['td', 'th', 'caption']);
 /** Elements that end without an end tag. */
 const IMPLIED_END: ReadonlySet<string> = new Set(
   'p li dt dd tr td th thead tbody tfoot colgroup caption option optgroup rt rp body html head'.split(' '),
@@ -138,6 +140,7 @@ class HtmlReader {
 
   read(html: string, nesting: number, aside: boolean): void {
     let tag = '';
+    let inTag = false;
     let name = '';
     let value = '';
     let attributes = new Map<string, string>();
@@ -162,6 +165,7 @@ class HtmlReader {
       return false;
     };
     const beginContent = (end: number): void => {
+      inTag = false;
       if (!spend()) return;
       this.#openTag(tag, attributes);
       if (RAW.has(tag)) raw = { tag, start: end + 1 };
@@ -188,6 +192,7 @@ class HtmlReader {
       {
         onopentagname: (start, end) => {
           tag = html.slice(start, end).toLowerCase();
+          inTag = true;
           attributes = new Map();
         },
         onattribname: (start, end) => {
@@ -245,6 +250,8 @@ class HtmlReader {
     tokenizer.write(html);
     tokenizer.end();
     endContent(html.length);
+    // It ends in the middle of a tag.
+    if (inTag) this.#whole = false;
     this.#aside = wasAside;
   }
 
@@ -260,6 +267,8 @@ class HtmlReader {
   #openTag(tag: string, attributes: Attributes): void {
     const { block, hidden, turned, open } = displayOf(tag, attributes);
     if (FOREIGN.has(tag)) this.#foreign = true;
+    // Markup ends there for a browser, but not in MathML, and not for every reader.
+    if (tag === 'plaintext') this.#whole = false;
     const { hidden: hider, turned: turner } = this.#styling;
     if ((hidden && open) || turned || hider?.tag === tag || turner?.tag === tag) {
       this.#styling = { hidden: deeper(hider, tag, hidden && open), turned: deeper(turner, tag, turned && open) };
@@ -275,16 +284,24 @@ class HtmlReader {
         () => this.#styling.turned !== null,
       );
       if (address !== null) this.#add({ kind: 'a', raw: address, pixel: false, shown });
+      // For a browser a link ends where the next one begins.
+      this.#separate();
       this.#push(tag, address === null ? null : shown, true);
-    } else if (SCOPES.has(tag)) this.#push(tag, null, false);
+    } else if (SCOPES.has(tag) && (!CELLS.has(tag) || this.#open.some((open) => open.tag === 'table'))) {
+      this.#push(tag, null, false);
+    }
     readAttributes(tag, attributes, this.#sink);
     // Shown in its place while images are not loaded, which is the rule in many readers.
-    const instead = tag === 'img' || tag === 'input' || tag === 'image' ? attributes.get('alt') : undefined;
-    if (instead !== undefined) {
-      this.#separate();
-      this.#seeText(instead);
-      this.#separate();
+    if (tag !== 'img' && tag !== 'input' && tag !== 'image') return;
+    const instead = attributes.get('alt') ?? '';
+    if (instead === '') {
+      // One that can be seen parts two words, one without size does not.
+      this.#innermost()?.mayPart();
+      return;
     }
+    this.#separate();
+    this.#seeText(instead);
+    this.#separate();
   }
 
   #closeTag(tag: string): void {
@@ -303,7 +320,7 @@ class HtmlReader {
       if (open?.tag === tag) {
         this.#open.length = at;
         this.#styling = open.around;
-        if (open.isLink) this.#text.push(' ');
+        if (open.isLink) this.#separate();
         return;
       }
       // What a table or cell stands in is not closed from within.

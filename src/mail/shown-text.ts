@@ -14,6 +14,8 @@ export interface ShownText {
   add(text: string): void;
   /** What follows is not one word with what was. */
   separate(): void;
+  /** What follows may be one word with what was: it is in one way and not in the other. */
+  mayPart(): void;
   /** Each way in which it may be shown; none when there is no text. */
   readonly variants: readonly string[];
   /** False: there is more than is kept. */
@@ -72,6 +74,10 @@ class CollectedText implements ShownText {
 
   separate(): void {
     this.#append(' ');
+  }
+
+  mayPart(): void {
+    if (this.#all.at(-1) !== ' ') this.#all.push(' ');
   }
 
   get variants(): readonly string[] {

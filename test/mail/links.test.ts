@@ -275,6 +275,10 @@ describe('what readers see in different ways', () => {
     ['a link in XHTML with a prefix', `<h:a href="https://evil.com/">bank.com</h:a>`],
     ['a link in SVG', `<svg><a xlink:href="https://evil.com/"><text>bank.com</text></a></svg>`],
     ['a link with a prefix of its own', `<svg><a q:href="https://evil.com/"><text>bank.com</text></a></svg>`],
+    ['a cell without a table', `<td>${EVIL}</td>bank.com</a>`],
+    ['a name beside an image', `${EVIL}bank.com<img src=cid:x>bank</a>`],
+    ['an image without size in a name', `${EVIL}bank<img src=cid:x width=0 height=0>.com</a>`],
+    ['a link that begins in it', `${EVIL}bank.com<a href="https://ok.com"></a>bank</a>`],
   ])('the text of a link is seen through %s', (_how, source) => {
     expect(shows(source)).toContain('bank.com');
   });
@@ -320,7 +324,8 @@ describe('what readers see in different ways', () => {
     ['<noframes>', `<noframes>${EVIL}x</a></noframes>`, true],
     ['<noscript>', `<noscript>${EVIL}x</a></noscript>`, true],
     ['<template>', `<template>${EVIL}x</a></template>`, true],
-    ['<plaintext>', `<plaintext>${EVIL}x</a>`, true],
+    ['<plaintext>', `<plaintext>${EVIL}x</a>`, false],
+    ['a tag that does not end', `<noscript><p title="</noscript>${EVIL.replaceAll('"', "'")}`, false],
     ['a comment for Outlook in a style', `<style><!--[if mso]>${EVIL}x</a><![endif]--></style>`, true],
     ['a comment for all but Outlook', `<!--[if !mso]><!-->${EVIL}x</a><!--<![endif]-->`, true],
     ['a comment that <noscript> ends', `<noscript><!--</noscript>${EVIL}x</a>-->`, false],
