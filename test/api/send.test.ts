@@ -75,6 +75,22 @@ describe('sending JSON', () => {
     });
   });
 
+  test('takes an attachment as large as a message may be', async () => {
+    const api = await startApi();
+    const octets = Buffer.alloc(17 * 1024 ** 2, 'reset');
+    const attachments = [{ filename: 'report.pdf', content: octets.toString('base64') }];
+    const { id } = await sent(api, { ...RESET, attachments });
+    const mail = await simpleParser(await stored(api, id));
+    expect(mail.attachments[0]?.content.equals(octets)).toBe(true);
+  });
+
+  test.each(['AAAA', 'AA', 'AA==', 'AAA', 'AAA=', ''])('takes the base64 %j, padded or not', async (content) => {
+    const api = await startApi();
+    const { id } = await sent(api, { ...RESET, attachments: [{ filename: 'a', content }] });
+    const mail = await simpleParser(await stored(api, id));
+    expect(mail.attachments[0]?.content.toString('base64').replace(/=+$/, '')).toBe(content.replace(/=+$/, ''));
+  });
+
   test('composes what mail programs read as it was meant', async () => {
     const api = await startApi();
     const png = Buffer.from('89504e470d0a1a0a', 'hex');
@@ -156,6 +172,17 @@ describe('sending JSON', () => {
     ['a slash in a header name', { headers: { 'X/~A': 'c' } }, '/headers/X~1~0A'],
     ['the same header twice', { headers: { 'X-A': '1', 'x-a': '2' } }, '/headers/x-a'],
     ['content that is no base64', { attachments: [{ filename: 'a', content: 'a b' }] }, '/attachments/0/content'],
+    ['base64 that ends too early', { attachments: [{ filename: 'a', content: 'AAAAA' }] }, '/attachments/0/content'],
+    ['base64 with too much padding', { attachments: [{ filename: 'a', content: 'AAA==' }] }, '/attachments/0/content'],
+    ['base64 of padding alone', { attachments: [{ filename: 'a', content: '==' }] }, '/attachments/0/content'],
+    ['padding within base64', { attachments: [{ filename: 'a', content: 'AA==AAAA' }] }, '/attachments/0/content'],
+    ['a key that a record would lose', JSON.parse('{"metadata":{"__proto__":"x"}}'), '/metadata/__proto__'],
+    ['a header that a record would lose', JSON.parse('{"headers":{"__proto__":"x"}}'), '/headers/__proto__'],
+    [
+      'a record of thousands, by its number alone',
+      { metadata: Object.fromEntries(Array.from({ length: 5000 }, (_, at) => [`k${at}`, 0])) },
+      '/metadata',
+    ],
     ['a path as a filename', { attachments: [{ filename: '../a', content: '' }] }, '/attachments/0/filename'],
     ['a file to be read', { attachments: [{ filename: 'a', path: '/etc/passwd' }] }, '/attachments/0/content'],
     [

@@ -57,7 +57,7 @@ const CONTROL = /[\p{Cc}\p{Zl}\p{Zp}]/u;
 const HEADER_NAME = /^[A-Za-z][A-Za-z0-9-]{0,75}$/;
 const MEDIA_TYPE = /^[a-z0-9][a-z0-9!#$&^_.+-]{0,62}\/[a-z0-9][a-z0-9!#$&^_.+-]{0,62}$/i;
 const METADATA_KEY = /^[a-z0-9][a-z0-9._-]{0,63}$/;
-const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/;
+const NOT_BASE64 = /[^A-Za-z0-9+/]/;
 
 /** Fields that the relay writes, that say what the message is, or that have a place of their own in the request. */
 const OWN_HEADERS: ReadonlySet<string> = new Set(
@@ -79,47 +79,77 @@ function headerFault(name: string): string | null {
   return null;
 }
 
-const headers = z
-  .record(
-    z.string(),
-    z
-      .string()
-      .max(MAX_HEADER_CHARS)
-      .refine((value) => /^[\x20-\x7e]*$/.test(value), 'write printable ASCII on one line'),
-  )
-  .check((context) => {
-    const seen = new Set<string>();
-    const names = Object.keys(context.value);
-    if (names.length > MAX_HEADERS) issue(context, [], `at most ${MAX_HEADERS} headers`);
-    for (const name of names) {
-      const fault = headerFault(name) ?? (seen.has(name.toLowerCase()) ? 'is given twice' : null);
-      if (fault !== null) issue(context, [name], fault);
-      seen.add(name.toLowerCase());
-    }
-  });
+/**
+ * A record with few keys. They are counted before any value is looked at: of a million each would be checked, and everything else
+ * would wait. A key `__proto__` is refused here because a record loses it without a word.
+ */
+function fewValues(max: number, what: string, record: z.ZodType<Record<string, string>>): typeof record {
+  return z.preprocess((input, context) => {
+    if (typeof input !== 'object' || input === null) return input;
+    const isWide = Object.keys(input).length > max;
+    if (!isWide && !Object.hasOwn(input, '__proto__')) return input;
+    context.addIssue(
+      isWide
+        ? { code: 'custom', message: `at most ${max} ${what}` }
+        : { code: 'custom', message: 'is no name that can be used', path: ['__proto__'] },
+    );
+    return z.NEVER;
+  }, record);
+}
 
-const metadata = z
-  .record(
-    z.string(),
-    z
-      .string()
-      .max(MAX_METADATA_CHARS)
-      .refine(
-        (value) => value.isWellFormed() && !CONTROL.test(value) && value === value.trim(),
-        'control characters, or blanks around it',
-      )
-      .refine(
-        (value) => Buffer.byteLength(value) <= MAX_METADATA_OCTETS,
-        `has more than ${MAX_METADATA_OCTETS} octets`,
-      ),
-  )
-  .check((context) => {
-    const keys = Object.keys(context.value);
-    if (keys.length > MAX_METADATA) issue(context, [], `at most ${MAX_METADATA} values`);
-    for (const key of keys) {
-      if (!METADATA_KEY.test(key)) issue(context, [key], 'has a key that is not 1 to 64 of a-z 0-9 . _ -');
-    }
-  });
+const headers = fewValues(
+  MAX_HEADERS,
+  'headers',
+  z
+    .record(
+      z.string(),
+      z
+        .string()
+        .max(MAX_HEADER_CHARS)
+        .refine((value) => /^[\x20-\x7e]*$/.test(value), 'write printable ASCII on one line'),
+    )
+    .check((context) => {
+      const seen = new Set<string>();
+      for (const name of Object.keys(context.value)) {
+        const fault = headerFault(name) ?? (seen.has(name.toLowerCase()) ? 'is given twice' : null);
+        if (fault !== null) issue(context, [name], fault);
+        seen.add(name.toLowerCase());
+      }
+    }),
+);
+
+const metadata = fewValues(
+  MAX_METADATA,
+  'values',
+  z
+    .record(
+      z.string(),
+      z
+        .string()
+        .max(MAX_METADATA_CHARS)
+        .refine(
+          (value) => value.isWellFormed() && !CONTROL.test(value) && value === value.trim(),
+          'control characters, or blanks around it',
+        )
+        .refine(
+          (value) => Buffer.byteLength(value) <= MAX_METADATA_OCTETS,
+          `has more than ${MAX_METADATA_OCTETS} octets`,
+        ),
+    )
+    .check((context) => {
+      for (const key of Object.keys(context.value)) {
+        if (!METADATA_KEY.test(key)) issue(context, [key], 'has a key that is not 1 to 64 of a-z 0-9 . _ -');
+      }
+    }),
+);
+
+/** Whether `text` is base64, padded or not: one pass without going back, for it may be as long as a whole message. */
+function isBase64(text: string): boolean {
+  const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
+  const bare = text.slice(0, text.length - padding);
+  const rest = bare.length % 4;
+  return !NOT_BASE64.test(bare) && (padding === 0 ? rest !== 1 : rest === 4 - padding);
+}
 
 const attachment = z
   .strictObject({
@@ -131,7 +161,7 @@ const attachment = z
         (name) => name.isWellFormed() && !CONTROL.test(name) && !/[/\\]/.test(name),
         'control characters or slashes',
       ),
-    content: z.string().regex(BASE64, 'write base64').describe('Base64.'),
+    content: z.string().refine(isBase64, 'write base64').describe('Base64.'),
     content_type: z
       .string()
       .regex(MEDIA_TYPE, 'write a media type such as application/pdf')
