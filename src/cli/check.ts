@@ -28,6 +28,8 @@ import { printFindings, type Section } from './check-text.ts';
 import { databaseFile, openHistory } from './database.ts';
 import type { CliIo, GlobalOptions } from './io.ts';
 import { RESOLVER_HELP, resolverIn } from './resolver-option.ts';
+import { checkRemote } from './remote/check-remote.ts';
+import { openRemote } from './remote/open.ts';
 import { missingConfig, namedConfig } from './settings.ts';
 
 interface CheckOptions extends GlobalOptions {
@@ -57,6 +59,19 @@ export function checkCommand(program: Command, io: CliIo): void {
     .option('--time-from <url>', 'with --connect: an HTTPS server whose clock is compared with ours')
     .action(async (_options: unknown, command: Command) => {
       const options = command.optsWithGlobals<CheckOptions>();
+      const remote = await openRemote(io, options);
+      if (remote !== null) {
+        for (const name of ['dns', 'connect', 'resolver', 'timeFrom'] as const) {
+          if (options[name] !== undefined) {
+            throw wrongUse(
+              'check --url asks how a relay elsewhere is, and nothing more',
+              'DNS and connections are checked on its machine.',
+            );
+          }
+        }
+        await printFindings(io, options, await checkRemote(remote.client), 'The relay takes mail.');
+        return;
+      }
       const sections = await runChecks(io, namedConfig(io, options), wishesIn(options));
       await printFindings(io, options, sections, 'The relay can start.');
     });

@@ -5,6 +5,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
+import type { Plain } from '../api/wire/json.ts';
 import type { Config } from '../config/types.ts';
 import { type EnvelopeAddress, parseEnvelopeAddress } from '../core/address.ts';
 import { RelayError } from '../core/errors.ts';
@@ -17,6 +18,9 @@ import { clean } from './clean.ts';
 import { span } from './format.ts';
 import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
 import { createPaint, type Paint } from './paint.ts';
+import type { RemoteClient } from './remote/client.ts';
+import { explainRemotely } from './remote/explain-remote.ts';
+import { openRemote } from './remote/open.ts';
 import { fileTrouble } from '../core/file-trouble.ts';
 import { loadSettings } from './settings.ts';
 
@@ -45,13 +49,39 @@ export function explainCommand(program: Command, io: CliIo): void {
     .option('--credential <username>', 'as if this credential had logged in (default: a trusted client without one)')
     .action(async (file: string | undefined, _options: unknown, command: Command) => {
       const options = command.optsWithGlobals<ExplainOptions>();
-      const config = loadSettings(io, options);
-      const explanation = explainMail(config, await mailBytes(config, file, options), options, io);
+      const remote = await openRemote(io, options);
+      const explanation =
+        remote === null ? await explainHere(io, file, options) : await explainThere(remote.client, file, options);
       if (explanation.verdict === 'refuse') io.exit.code = 1;
       await io.stdout.write(
         wantsJson(io, options) ? `${jsonLine(explanation)}\n` : humanText(explanation, createPaint(io.stdout.hasColor)),
       );
     });
+}
+
+async function explainHere(io: CliIo, file: string | undefined, options: ExplainOptions): Promise<Plain<Explanation>> {
+  const config = loadSettings(io, options);
+  return explainMail(config, await mailBytes(config, file, options), options, io);
+}
+
+async function explainThere(
+  client: RemoteClient,
+  file: string | undefined,
+  { from, to, sender, tag, header = [], credential }: ExplainOptions,
+): Promise<Plain<Explanation>> {
+  if (file !== undefined) throw usage('a relay elsewhere is not given a file: use --from, --to, --tag and --header');
+  if (sender !== undefined) throw usage('--sender is for the config of this machine');
+  const headers = header.map((line): readonly [string, string] => {
+    const [, name, value] = /^([!-9;-~]+):\s*(.*)$/.exec(line) ?? [];
+    if (name === undefined || value === undefined) throw usage(`${JSON.stringify(line)} is not "Name: value"`);
+    return [name, value];
+  });
+  return explainRemotely(client, {
+    from: from ?? null,
+    to: to ?? [DEFAULT_TO],
+    credential: credential ?? null,
+    headers: tag === undefined ? headers : [...headers, ['X-Leadpush-Tag', tag]],
+  });
 }
 
 /** Commander's way to gather a repeated option. */
@@ -109,7 +139,7 @@ function envelopeAddress(text: string): EnvelopeAddress {
   return parsed.address;
 }
 
-function humanText(explanation: Explanation, paint: Paint): string {
+function humanText(explanation: Plain<Explanation>, paint: Paint): string {
   if (explanation.verdict === 'refuse') {
     const audit = explanation.links === null ? '' : `\n${formatAudit(explanation.links)}`;
     return `${paint.red('refused')}  ${clean(explanation.reply ?? '')}\n  because ${clean(explanation.reason ?? '')}\n${audit}`;
@@ -136,26 +166,26 @@ function humanText(explanation: Explanation, paint: Paint): string {
   return `${lines.join('\n')}\n`;
 }
 
-function replacesText({ collapse, collapse_key, tag }: Explanation): string {
+function replacesText({ collapse, collapse_key, tag }: Plain<Explanation>): string {
   const scope = 'older undelivered mail of the same credential to the same recipient';
   if (collapse === 'key') return `${scope} with the key ${clean(collapse_key ?? '')}`;
   return collapse === 'tag' ? `${scope} with the tag ${clean(tag ?? '')}` : 'nothing';
 }
 
-function tagText({ tag, tag_source, tag_rules }: Explanation): string {
+function tagText({ tag, tag_source, tag_rules }: Plain<Explanation>): string {
   if (tag === null) return 'none';
   const rule = tag_source === 'rule' ? ` ${tag_rules[0]?.rule ?? ''}` : '';
   return `${clean(tag)} (from: ${tag_source}${rule})`;
 }
 
 /** Tag rules that match and did not count. */
-function rulesText({ tag_source, tag_rules }: Explanation): readonly string[] {
+function rulesText({ tag_source, tag_rules }: Plain<Explanation>): readonly string[] {
   const others = tag_source === 'rule' ? tag_rules.slice(1) : tag_rules;
   if (others.length === 0) return [];
   return [`            also matches, and does not count: ${others.map(({ rule }) => clean(rule)).join(', ')}`];
 }
 
-function throttleLines({ throttles }: Explanation): readonly string[] {
+function throttleLines({ throttles }: Plain<Explanation>): readonly string[] {
   if (throttles.length === 0) return ['  throttle  none'];
   return throttles.map(({ scope, per, count, per_ms }) => {
     const [kind = '', ...name] = scope.split(':');
@@ -165,7 +195,7 @@ function throttleLines({ throttles }: Explanation): readonly string[] {
   });
 }
 
-function linksText({ links }: Explanation): string {
+function linksText({ links }: Plain<Explanation>): string {
   if (links === null) return 'not looked at: the tag has no link policy';
   const codes = [...new Set(links.findings.map(({ code }) => code))];
   return `${links.verdict}${codes.length === 0 ? '' : `: ${codes.join(', ')} (leadpush-relay audit FILE tells more)`}`;
@@ -178,7 +208,7 @@ const DEADLINE_WORDS: Readonly<Record<string, string>> = {
   'give-up': 'retry.give_up_after',
 };
 
-function recipientLines(recipient: ExplainedRecipient, paint: Paint): readonly string[] {
+function recipientLines(recipient: Plain<ExplainedRecipient>, paint: Paint): readonly string[] {
   return [
     '',
     `${paint.bold(clean(recipient.recipient))} goes by rule ${paint.bold(recipient.rule)} to route ${paint.bold(recipient.route)}`,

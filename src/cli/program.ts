@@ -29,7 +29,25 @@ import { traceCommand } from './trace.ts';
 import { webhooksCommand } from './webhooks.ts';
 
 /** The commands that can ask a relay elsewhere. */
-const REMOTE: ReadonlySet<string> = new Set(['tail', 'trace', 'queue list', 'suppressions list', 'stats']);
+const REMOTE: ReadonlySet<string> = new Set([
+  'check',
+  'send',
+  'tail',
+  'trace',
+  'show',
+  'queue list',
+  'queue retry',
+  'queue cancel',
+  'suppressions list',
+  'suppressions add',
+  'suppressions remove',
+  'webhooks list',
+  'webhooks deliveries',
+  'webhooks replay',
+  'webhooks enable',
+  'stats',
+  'explain',
+]);
 
 /** The way each command adds itself. */
 type RegisterCommand = (program: Command, io: CliIo) => void;

@@ -3,9 +3,10 @@
  *
  * It talks to the relay's own listener, so it goes through login, policy, signing and queue like every other mail. Without
  * options it is a password-reset mail to a reserved domain (RFC 2606). The certificate of a loopback listener is
- * not verified: the relay makes that one itself.
+ * not verified: the relay makes that one itself. With `--url` the same mail goes over the HTTP API of a relay elsewhere.
  */
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { SendMailOptions } from 'nodemailer';
 import { isLoopback } from '../config/network.ts';
 import type { ListenerConfig } from '../config/types.ts';
 import { RelayError } from '../core/errors.ts';
@@ -13,6 +14,9 @@ import { parseMessageId } from '../core/ids.ts';
 import { jsonLine } from '../telemetry/json-line.ts';
 import { clean } from './clean.ts';
 import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
+import type { RemoteClient } from './remote/client.ts';
+import { openRemote, type Remote } from './remote/open.ts';
+import { sendRemotely } from './remote/send-remote.ts';
 import { sendError } from './send-error.ts';
 import { loadSettings, placeOptions } from './settings.ts';
 
@@ -78,6 +82,11 @@ export function sendCommand(program: Command, io: CliIo): void {
 }
 
 async function send(io: CliIo, options: SendOptions): Promise<void> {
+  const remote = await openRemoteUnlessHost(io, options);
+  if (remote !== null) {
+    await sendThere(io, remote.client, options);
+    return;
+  }
   const target = targetOf(io, options);
   const place = placeOptions(options);
   // Loaded here, so that the other commands need not wait for it.
@@ -95,22 +104,10 @@ async function send(io: CliIo, options: SendOptions): Promise<void> {
     socketTimeout: TIMEOUT_MS,
     ...(await loginOf(io, options)),
   });
-  const to = [...(options.to ?? [DEFAULTS.to])];
-  const headers = [
-    ...(options.tag === '' ? [] : [{ key: 'X-Leadpush-Tag', value: options.tag }]),
-    ...(options.ttl === undefined ? [] : [{ key: 'X-Leadpush-TTL', value: options.ttl }]),
-    ...(options.header ?? []),
-  ];
   let response: string;
   let rejected: readonly string[];
   try {
-    const info = await transport.sendMail({
-      from: options.from,
-      to,
-      subject: options.subject,
-      text: options.text,
-      headers,
-    });
+    const info = await transport.sendMail(mailOf(options));
     ({ response, rejected } = info);
   } catch (error) {
     throw sendError(error, {
@@ -133,6 +130,51 @@ async function send(io: CliIo, options: SendOptions): Promise<void> {
     `${target.host}:${target.port} answered: ${clean(response)}\n` +
       rejected.map((address) => `refused: ${clean(address)}\n`).join('') +
       `See what became of it: ${next}\n`,
+  );
+}
+
+function mailOf(options: SendOptions): SendMailOptions {
+  return {
+    from: options.from,
+    to: [...(options.to ?? [DEFAULTS.to])],
+    subject: options.subject,
+    text: options.text,
+    headers: [
+      ...(options.tag === '' ? [] : [{ key: 'X-Leadpush-Tag', value: options.tag }]),
+      ...(options.ttl === undefined ? [] : [{ key: 'X-Leadpush-TTL', value: options.ttl }]),
+      ...(options.header ?? []),
+    ],
+  };
+}
+
+/** Null: over SMTP. Throws a `RelayError` (`usage`) when both ways are named. */
+async function openRemoteUnlessHost(io: CliIo, options: SendOptions): Promise<Remote | null> {
+  const isSmtp = [options.host, options.port, options.username].some((given) => given !== undefined);
+  if (isSmtp && options.url === undefined) return null;
+  if (isSmtp) {
+    throw new RelayError('--url sends over HTTP: leave out --host, --port and --username', {
+      code: 'usage',
+      op: 'cli.send',
+      hint: 'The token says who sends: http.tokens[].credential in the config of that relay.',
+    });
+  }
+  return openRemote(io, options);
+}
+
+/** Built as for SMTP, and handed over as it is: what the relay does with it is the same. */
+async function sendThere(io: CliIo, client: RemoteClient, options: SendOptions): Promise<void> {
+  const { createTransport } = await import('nodemailer');
+  const builder = createTransport({ streamTransport: true, buffer: true, newline: 'windows' });
+  const { envelope, message } = await builder.sendMail(mailOf(options));
+  const content = Buffer.isBuffer(message) ? message : Buffer.alloc(0);
+  const from = envelope.from === false ? '' : envelope.from;
+  const { id } = await sendRemotely(client, { from, to: envelope.to, content });
+  if (wantsJson(io, options)) {
+    await io.stdout.write(`${jsonLine({ id, response: `queued as ${id}`, rejected: [] })}\n`);
+    return;
+  }
+  await io.stdout.write(
+    `${client.target.text} answered: queued as ${clean(id)}\nSee what became of it: leadpush-relay trace ${clean(id)}${placeOptions(options)}\n`,
   );
 }
 

@@ -141,7 +141,7 @@ async function add(io: CliIo, recipient: EnvelopeAddress, options: AddOptions): 
   const entry: Suppression = {
     recipient,
     reason: 'manual',
-    detail: cut(clean(options.reason ?? ''), MAX_DETAIL) || 'added by an operator',
+    detail: cut(clean(options.reason ?? ''), MAX_DETAIL),
     messageId: null,
     createdAt: now,
     expiresAt: options.for === undefined ? null : now + options.for,

@@ -1,9 +1,11 @@
-/** What `webhooks` asks of a relay, wherever it is; here over the database of this machine, beside the relay or without one. */
+/** What `webhooks` asks of a relay, wherever it is: over the database of this machine, beside the relay or without one, or over HTTP. */
 import { type WireWebhook, type WireWebhookDelivery, wireWebhook, wireWebhookDelivery } from '../api/wire/webhook.ts';
 import { loadConfig } from '../config/load.ts';
 import type { OutboxState, ReplayResult, ReplaySelection } from '../store/outbox.ts';
 import { type DatabaseOptions, openDatabase, openOperator } from './database.ts';
 import type { CliIo } from './io.ts';
+import { openRemote } from './remote/open.ts';
+import { createRemoteDesk } from './remote/webhook-desk.ts';
 import { configFile } from './settings.ts';
 
 export interface DeliveryFilter {
@@ -20,8 +22,14 @@ export interface WebhookDesk {
   enable(name: string): Promise<boolean>;
 }
 
+/** The desk of the relay that `options` name. */
+export async function openDesk(io: CliIo, options: DatabaseOptions): Promise<WebhookDesk> {
+  const remote = await openRemote(io, options);
+  return remote === null ? openLocalDesk(io, options) : createRemoteDesk(remote.client);
+}
+
 /** The desk over the database that `options` name; each call opens it and closes it. */
-export function openLocalDesk(io: CliIo, options: DatabaseOptions): WebhookDesk {
+function openLocalDesk(io: CliIo, options: DatabaseOptions): WebhookDesk {
   return {
     async list() {
       const { outbox, close } = await openDatabase(io, options);

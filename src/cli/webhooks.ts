@@ -21,7 +21,7 @@ import { dateTime, span, table } from './format.ts';
 import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
 import { loadSettings } from './settings.ts';
 import { countOption, sinceOption } from './time-option.ts';
-import { openLocalDesk } from './webhook-desk.ts';
+import { openDesk } from './webhook-desk.ts';
 
 type PlaceOptions = GlobalOptions & DatabaseOptions;
 
@@ -102,7 +102,7 @@ function stateOption(text: string): string {
 }
 
 async function list(io: CliIo, options: PlaceOptions): Promise<void> {
-  const endpoints = await openLocalDesk(io, options).list();
+  const endpoints = await (await openDesk(io, options)).list();
   if (wantsJson(io, options)) {
     await io.stdout.write(endpoints.map((endpoint) => `${jsonLine(endpoint)}\n`).join(''));
     return;
@@ -150,7 +150,7 @@ function age(since: string | null, now: number): string {
 async function deliveries(io: CliIo, name: string, options: DeliveriesOptions): Promise<void> {
   const { state, limit } = options;
   const filter = { ...(state === undefined ? {} : { state: STATES[state] }), limit };
-  const found = await openLocalDesk(io, options).deliveries(name, filter);
+  const found = await (await openDesk(io, options)).deliveries(name, filter);
   if (found === null) throw unknown(name);
   if (wantsJson(io, options)) {
     await io.stdout.write(found.map((delivery) => `${jsonLine(delivery)}\n`).join(''));
@@ -186,7 +186,7 @@ function describe(io: CliIo, found: readonly WireWebhookDelivery[]): string {
 }
 
 async function replay(io: CliIo, name: string, options: ReplayOptions): Promise<void> {
-  const result = await openLocalDesk(io, options).replay(name, selectionOf(io, options));
+  const result = await (await openDesk(io, options)).replay(name, selectionOf(io, options));
   if (result === null) throw unknown(name);
   if (result.unknown.length > 0) io.exit.code = 1;
   if (wantsJson(io, options)) {
@@ -209,7 +209,7 @@ function selectionOf(io: CliIo, { event, since, until, dead }: ReplayOptions): R
 }
 
 async function enable(io: CliIo, name: string, options: PlaceOptions): Promise<void> {
-  if (!(await openLocalDesk(io, options).enable(name))) throw unknown(name);
+  if (!(await (await openDesk(io, options)).enable(name))) throw unknown(name);
   await io.stdout.write(
     wantsJson(io, options)
       ? `${jsonLine({ webhook: name, state: 'active' })}\n`

@@ -450,7 +450,7 @@ export interface components {
     };
     /** @description What `cancel` or `retry` changed. */
     readonly Change: {
-      /** @description What was named: a message. */
+      /** @description What was named: a message or a delivery. */
       readonly target: string;
       /** @description Ids of the deliveries that were changed. */
       readonly changed: readonly string[];
@@ -2102,7 +2102,7 @@ export interface operations {
       readonly query?: never;
       readonly header?: never;
       readonly path: {
-        /** @description Id of a message (`msg_...`). */
+        /** @description Id of a message (`msg_...`), or of one delivery of it (`dlv_...`). */
         readonly id: string;
       };
       readonly cookie?: never;
@@ -2224,7 +2224,7 @@ export interface operations {
       readonly query?: never;
       readonly header?: never;
       readonly path: {
-        /** @description Id of a message (`msg_...`). */
+        /** @description Id of a message (`msg_...`), or of one delivery of it (`dlv_...`). */
         readonly id: string;
       };
       readonly cookie?: never;

@@ -1,6 +1,6 @@
 /** What an operator may do about deliveries: take them off the queue, or put them back to work. */
 import { z } from 'zod';
-import { type MessageId, parseMessageId } from '../../core/ids.ts';
+import { type DeliveryId, type MessageId, parseDeliveryId, parseMessageId } from '../../core/ids.ts';
 import type { Clock } from '../../core/time.ts';
 import type { HistoryStore, OperatorResult } from '../../store/store.ts';
 import { refuse } from '../answer.ts';
@@ -8,16 +8,18 @@ import { type Api, problems } from '../api.ts';
 import { change, wireChange } from '../wire/queue.ts';
 
 export interface OperateDeps {
-  readonly history: Pick<HistoryStore, 'message'>;
+  readonly history: Pick<HistoryStore, 'find'>;
   /** Changes the store and lets the queue know. */
   readonly operate: {
-    retryNow(target: MessageId, now: number): Promise<OperatorResult>;
-    cancel(target: MessageId, now: number, reason: string): Promise<OperatorResult>;
+    retryNow(target: MessageId | DeliveryId, now: number): Promise<OperatorResult>;
+    cancel(target: MessageId | DeliveryId, now: number, reason: string): Promise<OperatorResult>;
   };
   readonly clock: Clock;
 }
 
-const params = z.object({ id: z.string().max(512).describe('Id of a message (`msg_...`).') });
+const params = z.object({
+  id: z.string().max(512).describe('Id of a message (`msg_...`), or of one delivery of it (`dlv_...`).'),
+});
 
 /** Adds `POST /v1/messages/{id}/cancel` and `/retry`. */
 export function addOperate(api: Api, { history, operate, clock }: OperateDeps): void {
@@ -41,7 +43,7 @@ export function addOperate(api: Api, { history, operate, clock }: OperateDeps): 
     operationId: string,
     summary: string,
     description: string,
-    run: (id: MessageId, by: string) => Promise<OperatorResult>,
+    run: (id: MessageId | DeliveryId, by: string) => Promise<OperatorResult>,
   ): void {
     api.post(
       `/v1/messages/:id/${verb}`,
@@ -57,8 +59,8 @@ export function addOperate(api: Api, { history, operate, clock }: OperateDeps): 
         },
       },
       async (request, reply) => {
-        const id = parseMessageId(request.params.id);
-        if (id === null || (await history.message(id)) === null) {
+        const id = parseMessageId(request.params.id) ?? parseDeliveryId(request.params.id);
+        if (id === null || (await history.find(id, 'any', 1)).length === 0) {
           return refuse(reply, 'not-found', 'There is no such message.');
         }
         return wireChange(id, await run(id, request.caller?.name ?? 'nobody'));

@@ -62,7 +62,7 @@ export type WireChange = Plain<OperatorResult> & { readonly target: string };
 
 export const change: z.ZodType<WireChange> = z
   .object({
-    target: z.string().describe('What was named: a message.'),
+    target: z.string().describe('What was named: a message or a delivery.'),
     changed: z.array(z.string()).describe('Ids of the deliveries that were changed.'),
     unchanged: z
       .array(z.object({ id: z.string(), state: z.enum(DELIVERY_STATES), reason: z.string() }))

@@ -19,6 +19,8 @@ export interface CallOptions {
   readonly query?: Query;
   /** Sent as JSON. */
   readonly body?: unknown;
+  /** Sent as they are. */
+  readonly octets?: { readonly type: string; readonly content: Uint8Array };
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -28,6 +30,8 @@ export interface RemoteClient {
   call<T>(path: string, schema: z.ZodType<T>, options?: CallOptions): Promise<T>;
   /** As `call`; null when the relay says that there is no such thing. */
   find<T>(path: string, schema: z.ZodType<T>, options?: CallOptions): Promise<T | null>;
+  /** Whether it was done; false when the relay says that there is no such thing. */
+  done(path: string, options: CallOptions): Promise<boolean>;
   /** The answer as octets; null when there is no such thing. */
   bytes(path: string): Promise<Uint8Array | null>;
   /** Status and parsed body, whatever the status; for calls that tell something with both. */
@@ -59,7 +63,8 @@ interface Answer {
 /** A client of `target`; aborting `signal` breaks off what is under way. */
 export function createRemoteClient(target: RemoteTarget, clock: Clock, signal: AbortSignal): RemoteClient {
   async function open(path: string, options: CallOptions, wholeMs: number | null): Promise<Answer> {
-    const { method = 'GET', query = {}, body } = options;
+    const { method = 'GET', query = {} } = options;
+    const sending = contentOf(options);
     const url = new URL(path, target.base);
     for (const [name, value] of Object.entries(query)) {
       if (value !== undefined) url.searchParams.set(name, String(value));
@@ -89,10 +94,10 @@ export function createRemoteClient(target: RemoteTarget, clock: Clock, signal: A
           accept: 'application/json',
           'user-agent': `leadpush-relay/${VERSION}`,
           ...(target.token === null ? {} : { authorization: `Bearer ${target.token}` }),
-          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...(sending === null ? {} : { 'content-type': sending.type }),
           ...options.headers,
         },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        ...(sending === null ? {} : { body: sending.content }),
       });
       noHead();
       return {
@@ -178,6 +183,7 @@ export function createRemoteClient(target: RemoteTarget, clock: Clock, signal: A
       if (found !== null) return found;
       throw notUnderstood(target, `it does not know the call ${options?.method ?? 'GET'} ${path}`);
     },
+    done: async (path, options) => (await octets(path, options, MAX_JSON_BYTES, JSON_MS)) !== null,
     bytes: (path) => octets(path, { headers: { accept: 'message/rfc822, */*' } }, MAX_CONTENT_BYTES, CONTENT_MS),
     async ask(path, schema) {
       const answer = await open(path, {}, JSON_MS);
@@ -218,6 +224,14 @@ export function createRemoteClient(target: RemoteTarget, clock: Clock, signal: A
       answer.end();
     }
   }
+}
+
+function contentOf({
+  body,
+  octets,
+}: CallOptions): { readonly type: string; readonly content: Uint8Array<ArrayBuffer> } | null {
+  if (octets !== undefined) return { type: octets.type, content: Uint8Array.from(octets.content) };
+  return body === undefined ? null : { type: 'application/json', content: Buffer.from(JSON.stringify(body)) };
 }
 
 function saysNotFound(body: Buffer): boolean {

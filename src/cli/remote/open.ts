@@ -1,13 +1,16 @@
 /** Opens a relay elsewhere for a command, when its options or the environment name one. */
 import type { CliIo } from '../io.ts';
+import type { Operator } from '../operator.ts';
 import type { Reads } from '../reads.ts';
 import { createRemoteClient, type RemoteClient } from './client.ts';
+import { createRemoteOperator } from './operator.ts';
 import { createRemoteReads } from './reads.ts';
 import { type PlaceOptions, remoteTarget, travelsInClear } from './target.ts';
 
 export interface Remote {
   readonly client: RemoteClient;
   readonly reads: Reads;
+  readonly operator: Operator;
 }
 
 /** The relay that `options` or the environment name; null: the files of this machine. Throws a `RelayError` (`usage`). */
@@ -20,5 +23,5 @@ export async function openRemote(io: CliIo, options: PlaceOptions): Promise<Remo
     );
   }
   const client = createRemoteClient(target, io.clock, io.signal);
-  return { client, reads: createRemoteReads(client) };
+  return { client, reads: createRemoteReads(client), operator: createRemoteOperator(client) };
 }

@@ -70,9 +70,8 @@ export async function remoteTail(io: CliIo, client: RemoteClient, history: Reads
 
   /** Null: there is no stream. An empty page says that the connection stands. */
   async function streamed(filter: TailFilter): Promise<AsyncIterable<readonly WireEvent[]> | null> {
-    const { type, tag } = eventQuery(filter);
     const pieces = await client.stream('v1/events/stream', {
-      query: { type, tag },
+      query: eventQuery(filter),
       headers: { 'last-event-id': String(reached) },
       idleMs: IDLE_MS,
     });

@@ -448,7 +448,7 @@ export interface components {
         };
         /** @description What `cancel` or `retry` changed. */
         Change: {
-            /** @description What was named: a message. */
+            /** @description What was named: a message or a delivery. */
             target: string;
             /** @description Ids of the deliveries that were changed. */
             changed: string[];
@@ -1958,7 +1958,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Id of a message (`msg_...`). */
+                /** @description Id of a message (`msg_...`), or of one delivery of it (`dlv_...`). */
                 id: string;
             };
             cookie?: never;
@@ -2080,7 +2080,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description Id of a message (`msg_...`). */
+                /** @description Id of a message (`msg_...`), or of one delivery of it (`dlv_...`). */
                 id: string;
             };
             cookie?: never;

@@ -1,9 +1,12 @@
+import { request as httpRequest } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { runCli } from '../../../src/cli/program.ts';
+import { makeTestCertificate } from '../../support/next-hop-certificate.ts';
 import { createTestIo, run, tempFolder, writeConfig } from '../support.ts';
 import { READ, SEND, startElsewhere, startServer } from './support.ts';
 
@@ -108,13 +111,18 @@ describe('a relay that refuses', () => {
 
   test('a host name that is not its own', async () => {
     const relay = await startElsewhere();
-    const { port } = new URL(relay.url);
-    // A name that the system resolves to this machine and that is not the relay's own.
-    const { code, err } = await run(['stats', '--url', `http://foo.localhost:${port}`], {
-      env: { LEADPUSH_TOKEN: READ },
+    const url = await startServer((request, response) => {
+      // As a proxy that sends on the name that it was called by.
+      const { port } = new URL(relay.url);
+      const asked = httpRequest({ port, path: request.url, headers: { host: 'mail.example.org' } }, (got) => {
+        response.writeHead(got.statusCode ?? 500, got.headers);
+        got.pipe(response);
+      });
+      asked.end();
     });
+    const { code, err } = await run(['stats', '--url', url]);
     expect(code).toBe(1);
-    expect(err).toMatch(/Call it by its own name|no answer from/);
+    expect(err).toContain('Call it by its own name, or have the proxy before it send that name as Host.');
   });
 
   test('values that are not accepted, and says which', async () => {
@@ -141,6 +149,25 @@ describe('a relay that is none', () => {
     const { code, err } = await run(['stats', '--url', url.replace('http:', 'https:')]);
     expect(code).toBe(1);
     expect(err).toContain('does not speak TLS as it should');
+  });
+
+  test('has a certificate that nobody here knows, and gets no token', async () => {
+    const { cert, key } = await makeTestCertificate();
+    let asked = 0;
+    const server = createTlsServer({ cert, key }, (_request, response) => {
+      asked++;
+      response.end();
+    });
+    await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void server.close());
+    const { port } = server.address() as AddressInfo;
+    const env = { LEADPUSH_TOKEN: TOKEN };
+    const { code, err } = await run(['stats', '--url', `https://127.0.0.1:${port}`], { env });
+    expect([code, asked]).toEqual([1, 0]);
+    expect(err).toMatch(
+      /the certificate of https:\/\/127\.0\.0\.1:\d+ is not accepted: its authority is not known here/,
+    );
+    expect(err).toContain('NODE_EXTRA_CA_CERTS');
   });
 
   test('never answers', async () => {
