@@ -55,8 +55,8 @@ export interface VerifyOptions {
 const TOLERANCE_SECONDS = 300;
 /** Each signature costs one HMAC over the body for each secret; during a rotation there are two. */
 const MAX_SIGNATURES = 8;
-/** A SHA-256 in base64: 32 bytes, 43 characters and one `=`. */
-const SIGNATURE = /^[A-Za-z0-9+/]{43}=$/;
+/** A SHA-256 in base64: 32 bytes, 43 characters and one `=`; of the last character two bits stand for nothing and are 0. */
+const SIGNATURE = /^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/;
 const SECRET = /^(?:whsec_)?((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)$/;
 
 /**

@@ -152,6 +152,7 @@ describe('a webhook that must not be believed', () => {
     ['header-invalid', 'a time with a sign', { ...sign(), 'webhook-timestamp': '-1767607200' }],
     ['header-invalid', 'a signature of another version', { ...sign(), 'webhook-signature': 'v1a,AAAA' }],
     ['header-invalid', 'a short signature', { ...sign(), 'webhook-signature': 'v1,AAAA' }],
+    ['header-invalid', 'bits that stand for nothing', { ...sign(), 'webhook-signature': `v1,${'A'.repeat(42)}B=` }],
     ['header-invalid', 'no base64', { ...sign(), 'webhook-signature': `v1,${'!'.repeat(43)}=` }],
     [
       'header-invalid',
