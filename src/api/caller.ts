@@ -3,8 +3,9 @@
  * any configured token everybody who reaches the listener, which is then on loopback, may do everything.
  *
  * A proof that is wrong counts against the client's address: after some failures in a row it waits, longer each time, before
- * anything of it is looked at again (429). A token that worked from an address before goes on working, so that a neighbour
- * behind the same proxy cannot shut it out. All of it lives in memory, bounded; a restart forgives.
+ * anything of it is looked at again (429). The same wrong one counts once: a program that was forgotten when tokens changed is no
+ * guesser, and must not shut out the app beside it. A token that worked from an address before goes on working, so that a
+ * neighbour behind the same proxy cannot shut it out. All of it lives in memory, bounded; a restart forgives.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { CredentialConfig, Identity, TokenScope } from '../config/types.ts';
@@ -32,8 +33,8 @@ export type Proof =
   | { readonly kind: 'caller'; readonly caller: Caller }
   /** The request brings nothing that this source looks at. */
   | { readonly kind: 'none' }
-  /** It brings something, and it is wrong. */
-  | { readonly kind: 'wrong' };
+  /** It brings something, and it is wrong. `digest`: the same for the same thing, and tells nothing about it. */
+  | { readonly kind: 'wrong'; readonly digest: string };
 
 /** A source of proof: bearer tokens, a session ... Constant time; looks at the request's headers alone. */
 export type ProofSource = (request: Pick<FastifyRequest, 'headers' | 'method'>) => Proof;
@@ -99,6 +100,7 @@ const WAITS = {
 export function createCallerCheck({ sources, open, clock, log }: CallerCheckDeps): CallerCheck {
   const failures = createBackoff(clock, WAITS);
   const welcome = new Set<string>();
+  const refused = new Set<string>();
 
   const prove = (request: FastifyRequest, asked: readonly ProofSource[]): Proof => {
     for (const source of asked) {
@@ -119,7 +121,11 @@ export function createCallerCheck({ sources, open, clock, log }: CallerCheckDeps
         return null;
       }
       if (proof.kind !== 'caller' || pair === null) {
-        if (proof.kind === 'wrong') failures.fail(group);
+        if (proof.kind === 'wrong') {
+          const wrong = `${group} ${proof.digest}`;
+          if (!refused.has(wrong)) failures.fail(group);
+          remember(refused, wrong);
+        }
         log.warn({ event: 'http.unauthorized', request_id: request.id, client: request.ip }, 'no or wrong token');
         void reply.header('www-authenticate', 'Bearer realm="leadpush-relay"');
         refuse(reply, 'unauthorized', 'Send a token of http.tokens: `Authorization: Bearer ...`.');

@@ -25,6 +25,7 @@ import { BodyProblem, readBodies } from './body.ts';
 import { addCalls, type CallDeps } from './calls.ts';
 import { createCallerCheck, type ProofSource } from './caller.ts';
 import { DOCS_STYLE, docsPage } from './docs-page.ts';
+import { type ConnectionLimits, limitConnections } from './connection-room.ts';
 import { isFromThisMachine, isOwnHost } from './loopback.ts';
 import { collectCalls, documentText } from './openapi.ts';
 import { isCrossOrigin } from './origin.ts';
@@ -59,7 +60,7 @@ export interface HttpServer {
 }
 
 const MAX_BODY_BYTES = 16 * 1024;
-const MAX_CONNECTIONS = 256;
+const CONNECTIONS: ConnectionLimits = { all: 512, perAddress: 256 };
 const MAX_HEADER_BYTES = 16 * 1024;
 const MAX_PARAMETER_CHARS = 512;
 const REQUEST_TIMEOUT_MS = 10_000;
@@ -107,7 +108,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
       if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
     },
   });
-  server.server.maxConnections = MAX_CONNECTIONS;
+  limitConnections(server.server, CONNECTIONS);
   server.setValidatorCompiler(compileValidator);
   // Types hold handlers to their schemas, and tests hold answers to the document: nothing is left to check at run time.
   server.setSerializerCompiler(() => (value) => JSON.stringify(value));

@@ -18,13 +18,16 @@ export function createTokenSource(tokens: readonly TokenConfig[]): ProofSource {
     const { authorization } = headers;
     if (authorization === undefined || known.length === 0) return { kind: 'none' };
     const given = /^Bearer +([^\s]+)$/i.exec(authorization.slice(0, MAX_TOKEN_LENGTH))?.[1];
-    if (given === undefined) return { kind: 'wrong' };
-    const hash = createHash('sha256').update(given).digest();
+    const hash = createHash('sha256')
+      .update(given ?? authorization)
+      .digest();
+    const wrong = { kind: 'wrong', digest: hash.toString('base64') } as const;
+    if (given === undefined) return wrong;
     let found: TokenConfig | null = null;
     for (const candidate of known) {
       if (timingSafeEqual(candidate.hash, hash)) found = candidate.token;
     }
-    if (found === null) return { kind: 'wrong' };
+    if (found === null) return wrong;
     return {
       kind: 'caller',
       caller: {

@@ -43,10 +43,16 @@ describe('a caller', () => {
     // Not even the right one is looked at: it might be a guess.
     expect((await list(api, bearer('right'))).status).toBe(429);
     await api.clock.advance(1000);
-    expect((await list(api, bearer('guess'))).status).toBe(401);
+    expect((await list(api, bearer('next guess'))).status).toBe(401);
     await api.clock.advance(1000);
     expect((await list(api, bearer('right'))).status).toBe(429);
     await api.clock.advance(1000);
+    expect((await list(api, bearer('right'))).status).toBe(200);
+  });
+
+  test('who brings one wrong token again and again shuts out nobody at the same address', async () => {
+    const api = await startApi({ config });
+    for (let i = 0; i < 30; i++) expect((await list(api, bearer('of last year'))).status).toBe(401);
     expect((await list(api, bearer('right'))).status).toBe(200);
   });
 

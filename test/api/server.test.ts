@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { CallDeps } from '../../src/api/calls.ts';
 import { createHttpServer, type HttpServer, type HttpServerDeps } from '../../src/api/server.ts';
 import { systemClock } from '../../src/core/time.ts';
@@ -230,6 +230,35 @@ describe('start and stop', () => {
       clock: systemClock,
     });
     await expect(second.start()).rejects.toMatchObject({ code: 'listen', hint: expect.stringContaining('http.port') });
+  });
+
+  test('answers others while one address holds all connections that it may have', async () => {
+    const port = await start();
+    const silent = Array.from({ length: 300 }, () => connect({ host: '127.0.0.1', port, localAddress: '127.0.0.2' }));
+    let closed = 0;
+    for (const socket of silent) {
+      socket.on('error', () => {});
+      socket.on('close', () => closed++);
+      socket.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: ');
+    }
+    await vi.waitFor(() => expect(closed).toBe(300 - 256), { timeout: 5_000, interval: 5 });
+    expect((await call(port, '/healthz')).status).toBe(200);
+    for (const socket of silent) socket.destroy();
+  });
+
+  test('keeps no idle connections when one address has many', async () => {
+    const port = await start();
+    let closed = 0;
+    for (let i = 0; i < 200; i++) {
+      const socket = connect(port, '127.0.0.1');
+      onTestFinished(() => void socket.destroy());
+      socket.on('error', () => {});
+      socket.on('close', () => closed++);
+      socket.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n');
+      await new Promise((resolve) => socket.once('data', resolve).once('close', resolve));
+    }
+    expect((await call(port, '/healthz')).status).toBe(200);
+    await vi.waitFor(() => expect(closed).toBeGreaterThan(150), { timeout: 5_000, interval: 5 });
   });
 
   test('stop cuts a request that never ends after 5 s', async () => {

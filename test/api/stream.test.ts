@@ -178,3 +178,12 @@ test('needs the scope read', async () => {
   expect((await follow(api)).text()).toMatch(/^HTTP\/1\.1 401 /);
   expect((await follow(api, '', { Authorization: 'Bearer s' })).text()).toMatch(/^HTTP\/1\.1 403 /);
 });
+
+test('goes on at the end when it is given a number from beyond it, as after a database was put back', async () => {
+  const api = await startApi();
+  await api.accept();
+  const stream = await follow(api, '', { 'last-event-id': '100000' });
+  await api.accept();
+  await told(api, () => stream.seqs().length > 0);
+  expect(stream.seqs()).toEqual([2]);
+});

@@ -102,8 +102,9 @@ export function addStream(api: Api, { history, onCommitted, clock, log }: Stream
       const { query, headers } = request;
       const filter = filterOf(query, clock.now());
       const given = headers['last-event-id'] ?? query.after_seq;
-      const newest = given === undefined ? await history.events({ limit: 1 }) : [];
-      const afterSeq = given ?? newest.at(-1)?.data.seq ?? 0;
+      const newest = (await history.events({ limit: 1 })).at(-1)?.data.seq ?? 0;
+      // A number from beyond the end is of another log, before a database was put back: waiting for it would be silence for long.
+      const afterSeq = Math.min(given ?? newest, newest);
 
       reply.hijack();
       const { raw } = reply;
