@@ -78,9 +78,16 @@ export function identityOf(caller: Caller, credentials: readonly CredentialConfi
       const found = credentials.find(({ username }) => username === submitsAs.username);
       // The config is refused where a token names a credential that is not there.
       if (found === undefined) throw new Error(`the credential of token ${caller.name} is gone`);
-      return found;
+      return withIdempotency(found);
     }
   }
+}
+
+/** `Idempotency-Key` is a header of the request, which every client may send, whatever its mail may hold. */
+function withIdempotency(credential: CredentialConfig): Identity {
+  const { headers } = credential;
+  if (headers.allow === 'all') return credential;
+  return { ...credential, headers: { ...headers, allow: new Set([...headers.allow, 'idempotency-key']) } };
 }
 
 /** With no tokens configured. */

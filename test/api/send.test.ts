@@ -487,6 +487,15 @@ describe('a token', () => {
     expect([answer.status, answer.json]).toEqual([403, expect.objectContaining({ code: 'not-allowed' })]);
   });
 
+  test('may send an idempotency key where its credential may set no such header', async () => {
+    const headers = { allow: new Set(['tag']), aliases: new Set<never>() };
+    const credential = testCredential({ username: 'keycloak', headers });
+    const api = await startApi({ config: http('keycloak'), relay: testConfig({ credentials: [credential] }) });
+    const body = { ...RESET, ttl: undefined, flow: undefined };
+    const first = await sent(api, body, { ...bearer('secret-a'), 'idempotency-key': 'k-1' });
+    expect(await sent(api, body, { ...bearer('secret-a'), 'idempotency-key': 'k-1' })).toEqual(first);
+  });
+
   test('is told from another by rules', async () => {
     const relay = testConfig({
       senders: [testSender()],
