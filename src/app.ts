@@ -300,6 +300,7 @@ async function start(
     clock,
     log,
     hostname: () => settings.config.hostname,
+    isRecovery: (tag) => tag !== null && settings.config.tags.get(tag)?.recovery === true,
   });
   undo.push(() => reports.stop());
   store.feed.onEvents((events) => {

@@ -31,6 +31,8 @@ export interface ReportsDeps {
   readonly log: Log;
   /** Read for each report. */
   readonly hostname: () => string;
+  /** Whether mail with this tag restores access to an account: a report about it quotes nothing of it. */
+  readonly isRecovery: (tag: string | null) => boolean;
 }
 
 export interface Reports {
@@ -119,7 +121,14 @@ export function createReports(deps: ReportsDeps): Reports {
     try {
       const { action, at, record, recipient, recipientDsn, state, attempt, bounce, reason } = report;
       const facts = { action, at, record, recipient, recipientDsn, state, attempt, bounce, reason };
-      composed = composeReport({ ...facts, to, content, now: clock.now(), hostname: deps.hostname() });
+      composed = composeReport({
+        ...facts,
+        recovery: deps.isRecovery(record.tag),
+        to,
+        content,
+        now: clock.now(),
+        hostname: deps.hostname(),
+      });
     } catch (error) {
       // A bug, but one report must not hold up the others.
       return drop(report, `it cannot be composed: ${bugText(error)}`);

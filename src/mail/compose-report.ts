@@ -14,7 +14,7 @@ import type { EnvelopeAddress } from '../core/address.ts';
 import { type Bounce, BOUNCE_EXPLANATIONS } from '../core/bounce.ts';
 import type { DeliveryState } from '../core/delivery.ts';
 import type { EventAttempt } from '../core/event.ts';
-import { type MessageRecord, RECOVERY_TAGS, type RecipientDsn } from '../core/message.ts';
+import type { MessageRecord, RecipientDsn } from '../core/message.ts';
 import { formatMailDate } from './date.ts';
 import { type HeaderField, scanHeader } from './header.ts';
 
@@ -28,10 +28,9 @@ export interface ReportInput {
   readonly hostname: string;
   /** The envelope sender of the message. */
   readonly to: EnvelopeAddress;
-  readonly record: Pick<
-    MessageRecord,
-    'acceptedAt' | 'deadline' | 'deadlineSource' | 'dsn' | 'id' | 'priority' | 'tag'
-  >;
+  readonly record: Pick<MessageRecord, 'acceptedAt' | 'deadline' | 'deadlineSource' | 'dsn' | 'id' | 'priority'>;
+  /** It restores access to an account: nothing of it is quoted but what names it. */
+  readonly recovery: boolean;
   readonly recipient: EnvelopeAddress;
   readonly recipientDsn: RecipientDsn | null;
   readonly state: DeliveryState;
@@ -225,10 +224,7 @@ function returnedPart(input: ReportInput): Buffer | null {
   // Cannot be: it was parsed when it was accepted.
   if (header.kind === 'malformed') return null;
   // Codes and links of other tags are as secret: whoever hurries, or says how long it is worth something, sends such mail.
-  const recovery =
-    (record.tag !== null && RECOVERY_TAGS.has(record.tag)) ||
-    record.priority === 'critical' ||
-    record.deadlineSource !== 'give-up';
+  const recovery = input.recovery || record.priority === 'critical' || record.deadlineSource !== 'give-up';
   if (!recovery && action === 'failed' && record.dsn.ret === 'FULL' && content.length <= MAX_RETURNED_BYTES) {
     return returned('message/rfc822', 'Undelivered message', content);
   }

@@ -94,6 +94,7 @@ function rig(
     clock,
     log,
     hostname: () => 'relay.example.com',
+    isRecovery: () => false,
   });
   return {
     clock,
