@@ -31,6 +31,7 @@ import { createEventLog } from '../../src/store/sqlite/event-log.ts';
 import { deliveryKey } from '../../src/store/sqlite/keys.ts';
 import { createMessageInsert, laneOf } from '../../src/store/sqlite/message-row.ts';
 import { migrate } from '../../src/store/sqlite/migrations.ts';
+import { createTrendUpkeep } from '../../src/store/sqlite/trend-upkeep.ts';
 
 const DAY_MS = 86_400_000;
 const PER_TRANSACTION = 5000;
@@ -159,6 +160,8 @@ export function fill({ file, messages, now, days, seed = 7 }: FillOptions): numb
     })();
     db.pragma('wal_checkpoint(TRUNCATE)');
   }
+  // As the relay's own upkeep would have left them.
+  db.transaction(() => createTrendUpkeep(db).fold(now, Number.MAX_SAFE_INTEGER))();
   db.pragma('wal_checkpoint(TRUNCATE)');
   db.close();
   return deliveries;

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { isoTime, type Clock } from '../../core/time.ts';
 import { TAG_GRAMMAR } from '../../core/message.ts';
-import type { HistoryStore, TrendPoint } from '../../store/store.ts';
+import type { DeferralRow, FaultRow, HistoryStore, TrendPoint } from '../../store/store.ts';
 import { refuse } from '../answer.ts';
 import type { Api } from '../api.ts';
 import { momentOf, momentQuery } from '../moment.ts';
@@ -38,7 +38,9 @@ const statsQuery = z.strictObject({
   bucket: z
     .enum(['5m', '15m', '1h', '2h', '6h', '1d'])
     .optional()
-    .describe('Figures for each such piece of the span too. What is older than a day is kept by the hour.'),
+    .describe(
+      'Figures for each such piece of the span too. What is older than a day is kept by the hour, what is older than eight days by six hours.',
+    ),
   tag: z.string().regex(TAG_GRAMMAR).optional(),
   top: countQuery(0, MAX_DEFERRALS)
     .default(DEFAULT_DEFERRALS)
@@ -85,17 +87,21 @@ export function addStats(api: Api, { history, clock }: StatsDeps): void {
         ...(tag === undefined ? {} : { tag }),
       });
       const deliveries = trend.totals.reduce((sum, { accepted }) => sum + accepted, 0);
-      const rows =
-        deliveries > FEW_DELIVERIES
-          ? trend.totals
-          : (await history.stats(sinceMs)).filter((row) => tag === undefined || row.tag === tag);
+      const isLarge = deliveries > FEW_DELIVERIES;
+      const rows = isLarge
+        ? trend.totals
+        : (await history.stats(sinceMs)).filter((row) => tag === undefined || row.tag === tag);
       return {
         since: isoTime(sinceMs),
         until: isoTime(now),
         tags: rows.map(wireStats),
         buckets: bucket === undefined ? [] : bucketsOf(trend.points),
         faults: trend.faults.map(wireFault),
-        deferrals: top === 0 ? [] : await history.deferrals(sinceMs, top),
+        deferrals: isLarge
+          ? deferralsOf(trend.faults).slice(0, top)
+          : top === 0
+            ? []
+            : await history.deferrals(sinceMs, top),
       };
     },
   );
@@ -117,6 +123,21 @@ export function addStats(api: Api, { history, clock }: StatsDeps): void {
       return page(rows.map(wireQueueRow), limit, () => String(cursor + limit));
     },
   );
+}
+
+/** Those that held mail up, as the log itself would tell them. */
+function deferralsOf(faults: readonly FaultRow[]): readonly DeferralRow[] {
+  return faults
+    .filter(({ outcome }) => outcome === 'deferred' || outcome === 'uncertain')
+    .map(({ route, stage, cause, code, enhanced, count, response }) => ({
+      route,
+      stage,
+      cause,
+      code,
+      enhanced,
+      count,
+      response,
+    }));
 }
 
 /** `points`, which are in order of time, by their time. */

@@ -144,7 +144,7 @@ export function useSuppressions() {
 export function useStats(span: string, bucket: string, tag: string): UseQueryResult<Stats, Error> {
   return useQuery({
     queryKey: ['stats', span, bucket, tag],
-    queryFn: () => get<Stats>('/v1/stats', { since: span, bucket, tag }),
+    queryFn: () => get<Stats>('/v1/stats', { since: span, bucket, tag, top: 0 }),
     placeholderData: keepPreviousData,
     refetchInterval: SLOW_REFRESH_MS,
   });

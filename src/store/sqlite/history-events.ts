@@ -123,7 +123,9 @@ function createSeqList(db: Database.Database): (filter: EventFilter) => readonly
       const ofRejections = prepared(
         `SELECT e.seq FROM events e INDEXED BY events_rejected WHERE e.type = 'message.rejected' AND ${conditions}`,
       );
-      seqs = ofDeliveries.all(recipientKey, JSON.stringify(wanted), ...values);
+      // What was refused has no delivery.
+      const isRejected = wanted.every((type) => type === 'message.rejected');
+      seqs = isRejected ? [] : ofDeliveries.all(recipientKey, JSON.stringify(wanted), ...values);
       if (wanted.includes('message.rejected')) seqs.push(...ofRejections.all(...values));
     } else if (types !== undefined || state !== undefined || tag !== undefined || recipientKey !== undefined) {
       const ofType = prepared(

@@ -8,9 +8,9 @@ import type Database from 'better-sqlite3';
 import { DELIVERY_STATES, type DeliveryState, isFinal } from '../../core/delivery.ts';
 import type { FaultRow, Trend, TrendFigures, TrendPoint } from '../store.ts';
 import type { ReaderCalls } from './calls.ts';
+import { TREND_WIDTHS } from './trend-upkeep.ts';
 
-/** Slots as the counters are kept: five minutes, folded into hours when they are older. */
-const WIDTHS = [300_000, 3_600_000] as const;
+const HOUR_MS = 3_600_000;
 const MAX_FAULTS = 50;
 const STEPS_PER_E = 4;
 
@@ -57,39 +57,34 @@ export function createTrend(db: Database.Database): ReaderCalls['trend'] {
   return ({ sinceMs, untilMs, stepMs, tag }): Trend => {
     const from = Math.floor(sinceMs / stepMs) * stepMs;
     const wanted = tag ?? null;
-    const points = new Map<string, Tally>();
-    const totals = new Map<string, Tally>();
-    const note = (at: number, name: string, add: (tally: Tally) => void): void => {
-      for (const [map, key] of [
-        [points, `${at} ${name}`],
-        [totals, name],
-      ] as const) {
-        const tally = map.get(key) ?? { at: from + at * stepMs, tag: name, accepted: 0, states: {}, steps: new Map() };
-        map.set(key, tally);
-        add(tally);
-      }
+    const byTag = new Map<string, Map<number, Tally>>();
+    const tallyAt = (at: number, name: string): Tally => {
+      const ofTag = byTag.get(name) ?? new Map<number, Tally>();
+      byTag.set(name, ofTag);
+      const tally = ofTag.get(at) ?? { at: from + at * stepMs, tag: name, accepted: 0, states: {}, steps: new Map() };
+      ofTag.set(at, tally);
+      return tally;
     };
-    for (const width of WIDTHS) {
-      // A folded hour that began before `from` counts where it began: the first slot is whole or not there.
+    // A longer slot that began before `from` counts where it began: the first one is whole or not there.
+    for (const width of TREND_WIDTHS) {
       for (const row of counts.all(from, stepMs, width, from, untilMs, wanted, wanted)) {
-        note(row.at, row.tag, (tally) => {
-          tally.accepted += row.accepted;
-          for (const state of FINAL) {
-            const number = row[state] ?? 0;
-            if (number !== 0) tally.states[state] = (tally.states[state] ?? 0) + number;
-          }
-        });
+        const tally = tallyAt(row.at, row.tag);
+        tally.accepted += row.accepted;
+        for (const state of FINAL) add(tally.states, state, row[state] ?? 0);
       }
       for (const { at, tag: name, step, number } of times.all(from, stepMs, width, from, untilMs, wanted, wanted)) {
-        note(at, name, ({ steps }) => steps.set(step, (steps.get(step) ?? 0) + number));
+        const { steps } = tallyAt(at, name);
+        steps.set(step, (steps.get(step) ?? 0) + number);
       }
     }
+    const points = [...byTag.values()].flatMap((ofTag) => [...ofTag.values()]).sort(inOrder);
+    const totals = [...byTag].map(([name, ofTag]) => sumOf(name, [...ofTag.values()]));
     return {
       sinceMs: from,
       stepMs,
-      points: [...points.values()].sort((a, b) => a.at - b.at).map(pointOf),
-      totals: [...totals.values()].sort((a, b) => b.accepted - a.accepted).map(figuresOf),
-      faults: faults.all(from - (from % WIDTHS[1]), untilMs, wanted, wanted, MAX_FAULTS).map(faultOf),
+      points: points.map(pointOf),
+      totals: totals.sort((a, b) => b.accepted - a.accepted).map(figuresOf),
+      faults: faults.all(from - (from % HOUR_MS), untilMs, wanted, wanted, MAX_FAULTS).map(faultOf),
     };
   };
 }
@@ -100,6 +95,25 @@ interface Tally {
   readonly states: Partial<Record<DeliveryState, number>>;
   readonly steps: Map<number, number>;
   accepted: number;
+}
+
+function add(states: Tally['states'], state: DeliveryState, number: number): void {
+  if (number !== 0) states[state] = (states[state] ?? 0) + number;
+}
+
+function inOrder(a: Tally, b: Tally): number {
+  return a.at - b.at || (a.tag < b.tag ? -1 : 1);
+}
+
+/** The figures of a tag over the whole span. */
+function sumOf(tag: string, tallies: readonly Tally[]): Tally {
+  const sum: Tally = { at: 0, tag, accepted: 0, states: {}, steps: new Map() };
+  for (const { accepted, states, steps } of tallies) {
+    sum.accepted += accepted;
+    for (const state of FINAL) add(sum.states, state, states[state] ?? 0);
+    for (const [step, number] of steps) sum.steps.set(step, (sum.steps.get(step) ?? 0) + number);
+  }
+  return sum;
 }
 
 function pointOf(tally: Tally): TrendPoint {
