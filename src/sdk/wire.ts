@@ -3343,7 +3343,7 @@ export interface operations {
       readonly query?: {
         /** @description Accepted at or after this; a day back when it is absent. RFC 3339, or a span back from now: `24h`. */
         readonly since?: string;
-        /** @description Figures for each such piece of the span too. What is older than a day is kept by the hour. */
+        /** @description Figures for each such piece of the span too. What is older than a day is kept by the hour, what is older than eight days by six hours. */
         readonly bucket?: '5m' | '15m' | '1h' | '2h' | '6h' | '1d';
         readonly tag?: string;
         /** @description How many of what held mail up, at most 1000. */

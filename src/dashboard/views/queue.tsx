@@ -4,7 +4,7 @@ import { useQueue } from '../api/queries.ts';
 import { useIsAdmin } from '../api/session.ts';
 import type { QueueRow } from '../api/types.ts';
 import { addressOf, navigate } from '../lib/router.ts';
-import { span } from '../lib/time.ts';
+import { exactTime, span } from '../lib/time.ts';
 import { Empty, Loaded } from '../parts/condition.tsx';
 import { Link } from '../parts/link.tsx';
 import { Operate, type Target } from '../parts/operate.tsx';
@@ -105,17 +105,13 @@ function Rows({
           <th scope="col">State</th>
           <th scope="col">Recipient</th>
           <th scope="col">Tag</th>
-          <th scope="col">Lane</th>
           <th scope="col">Route</th>
           <th scope="col" className="right">
             Age
           </th>
-          <th scope="col" className="right">
-            Tries
-          </th>
           <th scope="col">Next attempt</th>
           <th scope="col">Given up</th>
-          <th scope="col">Last answer</th>
+          <th scope="col">Tried</th>
         </tr>
       </thead>
       <tbody>
@@ -144,32 +140,33 @@ function Rows({
               </Link>
             </td>
             <td>
-              <Tag name={row.tag} />
+              <Tag name={row.tag} /> <span className="faint">{row.priority}</span>
             </td>
-            <td className="muted">{row.priority}</td>
             <td className="muted">{row.route}</td>
             <td className="right muted nowrap" data-name="age">
               {span(Math.round((nowMs - Date.parse(row.accepted_at)) / 1000) * 1000)}
             </td>
-            <td className="right muted" data-name="tries">
-              {row.attempts}
-            </td>
             <td className="nowrap" data-name="next">
-              {row.next_attempt_at === null ? (
-                <span className="faint">none</span>
-              ) : (
-                <Relative at={row.next_attempt_at} />
-              )}
+              <Next at={row.next_attempt_at} nowMs={nowMs} />
             </td>
             <td className="nowrap muted" data-name="given up">
               <Relative at={row.deadline} />
             </td>
             <td className="cut line muted" title={row.last_response ?? undefined}>
-              {row.last_response ?? ''}
+              {row.attempts === 0
+                ? 'nothing was tried yet'
+                : `${row.attempts === 1 ? 'once' : `${row.attempts} times`}: ${row.last_response ?? ''}`}
             </td>
           </tr>
         ))}
       </tbody>
     </table>
   );
+}
+
+/** When the next attempt is; one that is past waits for its route or for room on it. */
+function Next({ at, nowMs }: { readonly at: string | null; readonly nowMs: number }) {
+  if (at === null) return <span className="faint">none</span>;
+  if (Date.parse(at) <= nowMs) return <span title={exactTime(at)}>due now</span>;
+  return <Relative at={at} />;
 }
