@@ -18,7 +18,7 @@ import { auditMessage } from '../policy/audit-message.ts';
 import { formatAudit } from '../policy/format-audit.ts';
 import type { LinkAudit } from '../core/link-audit.ts';
 import { jsonLine } from '../telemetry/json-line.ts';
-import { clean } from './clean.ts';
+import { clean } from '../api/story/clean.ts';
 import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
 import { fileTrouble } from '../core/file-trouble.ts';
 import { loadSettings } from './settings.ts';

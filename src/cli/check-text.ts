@@ -1,7 +1,7 @@
 /** What checks print: for people findings under titles, each with why it matters and what mends it; else a JSON line each. */
 import { type CheckFinding, worstLevel } from '../doctor/finding.ts';
 import { jsonLine } from '../telemetry/json-line.ts';
-import { clean } from './clean.ts';
+import { clean } from '../api/story/clean.ts';
 import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
 import { createPaint, type Paint } from './paint.ts';
 

@@ -10,7 +10,8 @@ import { newGivenKey } from '../store/sqlite/key-ring.ts';
 import type { KeyState, Rotation } from '../store/sqlite/open-keys.ts';
 import { jsonLine } from '../telemetry/json-line.ts';
 import { type DatabaseOptions, databaseOptions, openKeys } from './database.ts';
-import { dateTime, table } from './format.ts';
+import { dateTime } from '../api/story/format.ts';
+import { table } from './format.ts';
 import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
 
 type KeysOptions = GlobalOptions & DatabaseOptions;

@@ -8,10 +8,10 @@
  */
 import { EVENT_TYPES, type EventAttempt, type EventType } from '../core/event.ts';
 import type { LogFieldName } from '../telemetry/fields.ts';
-import type { TailEvent } from './tail-source.ts';
+import type { ToldEvent } from '../api/story/describe-event.ts';
 
 export type LineReading =
-  | { readonly kind: 'events'; readonly events: readonly TailEvent[] }
+  | { readonly kind: 'events'; readonly events: readonly ToldEvent[] }
   /** A line of the relay about something else. */
   | { readonly kind: 'other' }
   /** No line of the relay's JSON log. */
@@ -33,7 +33,7 @@ export function readLogLine(text: string): LineReading {
   return { kind: 'events', events: each.map((recipient) => eventOf(type, time, line, recipient)) };
 }
 
-function eventOf(type: EventType, timestamp: string, line: Line, recipient: string | undefined): TailEvent {
+function eventOf(type: EventType, timestamp: string, line: Line, recipient: string | undefined): ToldEvent {
   const seq = numberAt(line, 'seq');
   const id = textAt(line, 'message');
   const reason = textAt(line, 'reason');
@@ -71,7 +71,7 @@ function eventOf(type: EventType, timestamp: string, line: Line, recipient: stri
 
 const MESSAGE_FIELDS = ['message_id', 'tag_source', 'flow', 'priority', 'credential', 'rule'] as const;
 
-function deliveryOf(type: EventType, line: Line, recipient: string): NonNullable<TailEvent['data']['delivery']> {
+function deliveryOf(type: EventType, line: Line, recipient: string): NonNullable<ToldEvent['data']['delivery']> {
   const state = textAt(line, 'state') ?? (type === 'message.rejected' ? 'rejected' : 'queued');
   const id = textAt(line, 'delivery');
   const attempts = numberAt(line, 'attempts');

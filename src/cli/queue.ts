@@ -13,7 +13,8 @@ import { type DeliveryId, type MessageId, parseDeliveryId, parseMessageId } from
 import type { OperatorResult, QueueRow } from '../store/store.ts';
 import { jsonLine } from '../telemetry/json-line.ts';
 import { type DatabaseOptions, databaseOptions } from './database.ts';
-import { span, table } from './format.ts';
+import { span } from '../api/story/format.ts';
+import { table } from './format.ts';
 import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
 import { openOperatorAt } from './operator.ts';
 import { openReads } from './reads.ts';

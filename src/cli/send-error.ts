@@ -1,6 +1,6 @@
 /** What `send` says when its mail was not taken: the answer, and what most likely helps. Pure. */
 import { errorCode, errorText, RelayError } from '../core/errors.ts';
-import { clean } from './clean.ts';
+import { clean } from '../api/story/clean.ts';
 
 export interface FailedSend {
   readonly host: string;

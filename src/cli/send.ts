@@ -12,7 +12,7 @@ import type { ListenerConfig } from '../config/types.ts';
 import { RelayError } from '../core/errors.ts';
 import { parseMessageId } from '../core/ids.ts';
 import { jsonLine } from '../telemetry/json-line.ts';
-import { clean } from './clean.ts';
+import { clean } from '../api/story/clean.ts';
 import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
 import type { RemoteClient } from './remote/client.ts';
 import { openRemote, type Remote } from './remote/open.ts';

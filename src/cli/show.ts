@@ -14,7 +14,7 @@ import { type DatabaseOptions, databaseOptions } from './database.ts';
 import type { CliIo } from './io.ts';
 import { type HistoryReads, openReads } from './reads.ts';
 import { placeOptions } from './settings.ts';
-import { isCapture } from './verdict.ts';
+import { isCapture } from '../api/story/verdict.ts';
 
 /** Adds `show` to `program`. */
 export function showCommand(program: Command, io: CliIo): void {

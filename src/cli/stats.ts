@@ -5,7 +5,8 @@ import { DELIVERY_STATES, type DeliveryState, isFinal } from '../core/delivery.t
 import type { DeferralRow, StatsRow } from '../store/store.ts';
 import { jsonLine } from '../telemetry/json-line.ts';
 import { type DatabaseOptions, databaseOptions } from './database.ts';
-import { dateTime, span, table } from './format.ts';
+import { dateTime, span } from '../api/story/format.ts';
+import { table } from './format.ts';
 import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
 import { openReads } from './reads.ts';
 import { countOption, sinceOption } from './time-option.ts';

@@ -14,7 +14,8 @@ import { pause } from './database.ts';
 import type { CliIo } from './io.ts';
 import { createLineSplitter, type LineSplitter } from './line-splitter.ts';
 import { readLogLine } from './log-line.ts';
-import { createTailMatch, type TailEvent, type TailFilter, type TailSource } from './tail-source.ts';
+import type { ToldEvent } from '../api/story/describe-event.ts';
+import { createTailMatch, type TailFilter, type TailSource } from './tail-source.ts';
 
 const POLL_MS = 200;
 const CHUNK_BYTES = 64 * 1024;
@@ -39,7 +40,7 @@ export async function fileTail(io: CliIo, files: readonly string[]): Promise<Tai
   let before: { readonly reading: Reading; readonly untilMs: number }[] = [];
   let broken = 0;
 
-  function eventsOf(lines: readonly (string | null)[], matches: (event: TailEvent) => boolean): readonly TailEvent[] {
+  function eventsOf(lines: readonly (string | null)[], matches: (event: ToldEvent) => boolean): readonly ToldEvent[] {
     return lines.flatMap((line) => {
       if (line === '') return [];
       const read = line === null ? { kind: 'broken' as const } : readLogLine(line);
@@ -48,7 +49,7 @@ export async function fileTail(io: CliIo, files: readonly string[]): Promise<Tai
     });
   }
 
-  async function* everything(matches: (event: TailEvent) => boolean): AsyncGenerator<readonly TailEvent[]> {
+  async function* everything(matches: (event: ToldEvent) => boolean): AsyncGenerator<readonly ToldEvent[]> {
     for (const [index, file] of files.entries()) {
       if (current !== null && index === files.length - 1) {
         for await (const bytes of more(current)) yield eventsOf(current.splitter.push(bytes), matches);
@@ -63,8 +64,8 @@ export async function fileTail(io: CliIo, files: readonly string[]): Promise<Tai
     }
   }
 
-  async function* past(filter: TailFilter, limit: number | null): AsyncGenerator<readonly TailEvent[]> {
-    let newest: TailEvent[] = [];
+  async function* past(filter: TailFilter, limit: number | null): AsyncGenerator<readonly ToldEvent[]> {
+    let newest: ToldEvent[] = [];
     for await (const events of everything(createTailMatch(filter))) {
       if (limit === null) yield events;
       else if (events.length > 0 && limit > 0) newest = [...newest, ...events].slice(-limit);
@@ -74,7 +75,7 @@ export async function fileTail(io: CliIo, files: readonly string[]): Promise<Tai
     await tellBroken();
   }
 
-  async function* coming(filter: TailFilter): AsyncGenerator<readonly TailEvent[]> {
+  async function* coming(filter: TailFilter): AsyncGenerator<readonly ToldEvent[]> {
     const matches = createTailMatch(filter);
     while (await pause(io, POLL_MS)) {
       for (const { reading } of before) {

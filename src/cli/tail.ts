@@ -10,10 +10,10 @@ import { DELIVERY_STATES } from '../core/delivery.ts';
 import { RelayError } from '../core/errors.ts';
 import { EVENT_TYPES, type EventType } from '../core/event.ts';
 import { jsonLine } from '../telemetry/json-line.ts';
-import { clean } from './clean.ts';
+import { clean } from '../api/story/clean.ts';
 import { type DatabaseOptions, databaseFolder, databaseOptions, openHistory, whenDatabaseIsThere } from './database.ts';
-import { describeEvent, eventWord } from './describe-event.ts';
-import { dayOf, timeOfDay } from './format.ts';
+import { describeEvent, eventWord } from '../api/story/describe-event.ts';
+import { dayOf, timeOfDay } from '../api/story/format.ts';
 import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
 import { createPaint, type Paint, paintState } from './paint.ts';
 import { openRemote } from './remote/open.ts';
@@ -21,7 +21,8 @@ import { RemoteError } from './remote/remote-error.ts';
 import { remoteTail } from './remote/tail-remote.ts';
 import { databaseTail } from './tail-database.ts';
 import { fileTail } from './tail-file.ts';
-import type { TailEvent, TailFilter, TailSource } from './tail-source.ts';
+import type { ToldEvent } from '../api/story/describe-event.ts';
+import type { TailFilter, TailSource } from './tail-source.ts';
 import { countOption, sinceOption } from './time-option.ts';
 
 interface TailOptions extends GlobalOptions, DatabaseOptions {
@@ -145,7 +146,7 @@ function filterOf({ tag, state, type, recipient, flow, route, since, until }: Ta
   };
 }
 
-type Print = (events: readonly TailEvent[]) => Promise<void>;
+type Print = (events: readonly ToldEvent[]) => Promise<void>;
 
 function createPrinter(io: CliIo, options: TailOptions): Print {
   if (wantsJson(io, options)) {
@@ -164,7 +165,7 @@ function createPrinter(io: CliIo, options: TailOptions): Print {
   };
 }
 
-function humanLine(event: TailEvent, paint: Paint): string {
+function humanLine(event: ToldEvent, paint: Paint): string {
   const { message, delivery } = event.data;
   const word = eventWord(event);
   return [

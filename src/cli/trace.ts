@@ -6,36 +6,29 @@
  * a running relay or when none runs, or asks a relay elsewhere.
  */
 import type { Command } from 'commander';
-import type { EventType } from '../core/event.ts';
-import type { WireEvent } from '../api/wire/event.ts';
 import { type MessageId, parseMessageId } from '../core/ids.ts';
-import { isoTime } from '../core/time.ts';
 import { wireAttempt } from '../api/wire/attempt.ts';
 import { type MessageFacts, wireMessage } from '../api/wire/message.ts';
-import { isFinal } from '../core/delivery.ts';
 import { RelayError } from '../core/errors.ts';
 import { jsonLine } from '../telemetry/json-line.ts';
-import { clean } from './clean.ts';
+import { clean } from '../api/story/clean.ts';
 import { type DatabaseOptions, databaseOptions } from './database.ts';
-import { type FlowReport, flowReport, flowText } from './flow.ts';
-import { dateTime, size, span } from './format.ts';
+import { type FlowReport, flowReport } from '../api/story/flow.ts';
+import { readStory } from '../api/story/read-story.ts';
+import { flowText } from './flow-text.ts';
+import { dateTime, size, span } from '../api/story/format.ts';
 import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
-import { momentsOf, type Story } from './moments.ts';
+import { momentsOf, type Story } from '../api/story/moments.ts';
 import { createPaint, type Paint, paintState } from './paint.ts';
 import { type HistoryReads, openReads } from './reads.ts';
 import { placeOptions } from './settings.ts';
 import { countOption } from './time-option.ts';
-import { verdictOn, verdictOnRejection } from './verdict.ts';
 
 interface TraceOptions extends GlobalOptions, DatabaseOptions {
   readonly flow?: string;
   /** null: as many as suit what is traced. */
   readonly limit: number | null;
 }
-
-const ROUTE_EVENTS: readonly EventType[] = ['route.down', 'route.up'];
-/** The newest ones that are looked through. */
-const MAX_ROUTE_EVENTS = 1000;
 
 const DEFAULT_LIMIT = 5;
 /** A flow is a story that wants to be whole. */
@@ -74,7 +67,7 @@ async function trace(io: CliIo, key: string, by: 'any' | 'flow', options: TraceO
     const ids = await findMessages(history, key, by, limit);
     const stories: Story[] = [];
     for (const id of ids) {
-      const story = await readStory(io, history, id, { key, placeOptions: place });
+      const story = await readStory(history, id, { now: io.clock.now(), key, placeOptions: place });
       if (story !== null) stories.push(story);
     }
     if (stories.length === 0) {
@@ -130,46 +123,6 @@ async function findMessages(
   // Ids begin with the time of their making.
   const all = [...new Set([...accepted, ...refused])].sort((a, b) => (a < b ? 1 : -1));
   return all.slice(0, limit);
-}
-
-async function readStory(
-  io: CliIo,
-  history: HistoryReads,
-  id: MessageId,
-  { key, placeOptions }: { readonly key: string; readonly placeOptions: string },
-): Promise<Story | null> {
-  const events = await history.eventsOf(id);
-  const message = await history.message(id);
-  if (message === null) {
-    return events.length === 0
-      ? null
-      : { id, message, attempts: [], events, routeEvents: [], verdict: verdictOnRejection(events) };
-  }
-  const attempts = await history.attempts(id);
-  const routes = await history.events({ types: ROUTE_EVENTS, limit: MAX_ROUTE_EVENTS });
-  const named = message.deliveries.filter(({ recipient }) => recipient.toLowerCase() === key.toLowerCase());
-  const verdict = verdictOn({
-    message,
-    deliveries: named.length > 0 ? named : message.deliveries,
-    attempts,
-    events,
-    now: io.clock.now(),
-    placeOptions,
-  });
-  return { id, message, attempts, events, routeEvents: concerning(message, routes), verdict };
-}
-
-/** Those of `routes` (in time order) that tell why `message` waited or took another way. */
-function concerning(message: MessageFacts, routes: readonly WireEvent[]): readonly WireEvent[] {
-  const from = isoTime(message.acceptedAt);
-  const isOpen = message.deliveries.some(({ state }) => !isFinal(state));
-  const to = isOpen ? null : isoTime(Math.max(...message.deliveries.map(({ updatedAt }) => updatedAt)));
-  return [...new Set(message.deliveries.flatMap(({ via }) => via))].flatMap((name) => {
-    const ofRoute = routes.filter(({ data }) => data.route?.name === name);
-    const before = ofRoute.findLast(({ timestamp }) => timestamp < from);
-    const during = ofRoute.filter(({ timestamp }) => timestamp >= from && (to === null || timestamp <= to));
-    return before?.type === 'route.down' ? [before, ...during] : during;
-  });
 }
 
 async function print(io: CliIo, options: TraceOptions, story: Story, index: number, flow?: FlowReport): Promise<void> {

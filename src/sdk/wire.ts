@@ -129,8 +129,31 @@ export interface paths {
       readonly path?: never;
       readonly cookie?: never;
     };
-    /** Everything about one message, in time order */
+    /**
+     * Everything about one message, in time order
+     * @description Of mail that was refused at submission too.
+     */
     readonly get: operations['traceMessage'];
+    readonly put?: never;
+    readonly post?: never;
+    readonly delete?: never;
+    readonly options?: never;
+    readonly head?: never;
+    readonly patch?: never;
+    readonly trace?: never;
+  };
+  readonly '/v1/flows/{id}': {
+    readonly parameters: {
+      readonly query?: never;
+      readonly header?: never;
+      readonly path?: never;
+      readonly cookie?: never;
+    };
+    /**
+     * A recovery flow as one story, and whether its reset was ever delivered
+     * @description Its newest 100 messages, oldest first. Mail that was refused at submission has no flow in the log.
+     */
+    readonly get: operations['getFlow'];
     readonly put?: never;
     readonly post?: never;
     readonly delete?: never;
@@ -889,6 +912,54 @@ export interface components {
        */
       readonly last_at: string;
     };
+    /** @description A recovery flow as one story, oldest message first. */
+    readonly Flow: {
+      readonly flow: string;
+      /**
+       * @description Whether the newest reset of each recipient was delivered; `open`: it still may be; `none`: no reset yet.
+       * @enum {string}
+       */
+      readonly verdict: 'delivered' | 'open' | 'failed' | 'none';
+      /** @description The same in words. */
+      readonly text: string;
+      /**
+       * Format: date-time
+       * @description When its first message was accepted.
+       */
+      readonly started_at: string;
+      readonly messages: readonly {
+        readonly id: string;
+        readonly tag: string | null;
+        /**
+         * Format: date-time
+         * @description When it was accepted.
+         */
+        readonly accepted_at: string;
+        /** @description Since the message before it; null for the first. */
+        readonly gap_ms: number | null;
+        readonly is_reset: boolean;
+        readonly deliveries: readonly {
+          readonly recipient: string;
+          readonly state: string;
+          readonly after_ms: number | null;
+        }[];
+      }[];
+      /** @description Every step of every message in time order, in words. */
+      readonly timeline: readonly {
+        /**
+         * Format: date-time
+         * @description When it happened.
+         */
+        readonly at: string;
+        /** @description What happened, in a word: `accepted`, `deferred`, `route.down` ... */
+        readonly word: string;
+        /** @description What happened and why, on one line. */
+        readonly text: string;
+        readonly recipient: string | null;
+        /** @description Id of the message. */
+        readonly message: string;
+      }[];
+    };
     /** @description Links of one kind to one host: never a path or a query. */
     readonly Link: {
       /** @description Empty: the link has none. */
@@ -1394,12 +1465,45 @@ export interface components {
     /** @description Everything about one message, in time order. */
     readonly Trace: {
       readonly id: string;
+      /** @description What became of it, in a sentence or two for people. */
+      readonly verdict: string;
+      /**
+       * @description What the verdict is about; `mixed`: several recipients in several states.
+       * @enum {string}
+       */
+      readonly state:
+        | 'queued'
+        | 'sending'
+        | 'deferred'
+        | 'delivered'
+        | 'bounced'
+        | 'expired'
+        | 'superseded'
+        | 'suppressed'
+        | 'throttled'
+        | 'canceled'
+        | 'quarantined'
+        | 'rejected'
+        | 'mixed';
       /** @description null: it was refused at submission, and nothing of it was kept. */
       readonly message: components['schemas']['MessageDetail'] | null;
       /** @description Its events, in order of `seq`. */
       readonly events: readonly components['schemas']['Event'][];
       /** @description Ups and downs of its routes while it waited. */
       readonly route_events: readonly components['schemas']['Event'][];
+      /** @description Everything of it in time order, attempts and routes too, in words. */
+      readonly timeline: readonly {
+        /**
+         * Format: date-time
+         * @description When it happened.
+         */
+        readonly at: string;
+        /** @description What happened, in a word: `accepted`, `deferred`, `route.down` ... */
+        readonly word: string;
+        /** @description What happened and why, on one line. */
+        readonly text: string;
+        readonly recipient: string | null;
+      }[];
     };
     /** @description A webhook endpoint of the config, and how it fares. */
     readonly Webhook: {
@@ -2343,9 +2447,13 @@ export interface operations {
   };
   readonly traceMessage: {
     readonly parameters: {
-      readonly query?: never;
+      readonly query?: {
+        /** @description The verdict is about the copy of this recipient. */
+        readonly recipient?: string;
+      };
       readonly header?: never;
       readonly path: {
+        /** @description Id of a message (`msg_...`). */
         readonly id: string;
       };
       readonly cookie?: never;
@@ -2359,6 +2467,110 @@ export interface operations {
         };
         content: {
           readonly 'application/json': components['schemas']['Trace'];
+        };
+      };
+      /** @description `bad-request`: Not HTTP, or not JSON, that can be read. */
+      readonly 400: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unauthorized`: Send a token of `http.tokens`. */
+      readonly 401: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `forbidden`: The token has not the scope that the call needs. `cross-origin`: A page of another site made this request. */
+      readonly 403: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `not-found`: There is no such thing, or no such call. */
+      readonly 404: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `wrong-host`: A loopback listener answers to its own names. */
+      readonly 421: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `validation`: `errors` names each value and what is wrong with it. */
+      readonly 422: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `too-many-requests`: Wait as long as `retry-after` says. */
+      readonly 429: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `internal`: A bug: the log has the reason under the `request_id`. */
+      readonly 500: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+      /** @description `unavailable`: Try again when `retry-after` says. */
+      readonly 503: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/problem+json': components['schemas']['Problem'];
+        };
+      };
+    };
+  };
+  readonly getFlow: {
+    readonly parameters: {
+      readonly query?: never;
+      readonly header?: never;
+      readonly path: {
+        /** @description The flow, as the app named it. */
+        readonly id: string;
+      };
+      readonly cookie?: never;
+    };
+    readonly requestBody?: never;
+    readonly responses: {
+      /** @description What was asked for. */
+      readonly 200: {
+        headers: {
+          readonly [name: string]: unknown;
+        };
+        content: {
+          readonly 'application/json': components['schemas']['Flow'];
         };
       };
       /** @description `bad-request`: Not HTTP, or not JSON, that can be read. */

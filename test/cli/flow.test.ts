@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { flowReport } from '../../src/cli/flow.ts';
-import type { Story } from '../../src/cli/moments.ts';
+import { flowReport } from '../../src/api/story/flow.ts';
+import type { Story } from '../../src/api/story/moments.ts';
 import type { DeliveryState } from '../../src/core/delivery.ts';
 import type { DeliveryId, MessageId } from '../../src/core/ids.ts';
 import type { MessageView } from '../../src/store/store.ts';

@@ -6,7 +6,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { logEvent } from '../../src/app/event-log.ts';
 import { createLineSplitter, MAX_LINE_BYTES } from '../../src/cli/line-splitter.ts';
 import { readLogLine } from '../../src/cli/log-line.ts';
-import { describeEvent } from '../../src/cli/describe-event.ts';
+import { describeEvent } from '../../src/api/story/describe-event.ts';
 import { runCli } from '../../src/cli/program.ts';
 import type { RelayEvent } from '../../src/core/event.ts';
 import { isoTime } from '../../src/core/time.ts';

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { clean, cut } from '../../src/cli/clean.ts';
-import { size, span, table } from '../../src/cli/format.ts';
+import { clean, cut } from '../../src/api/story/clean.ts';
+import { size, span } from '../../src/api/story/format.ts';
+import { table } from '../../src/cli/format.ts';
 import { createPaint } from '../../src/cli/paint.ts';
 import { sinceOption } from '../../src/cli/time-option.ts';
 import { createManualClock } from '../support/clock.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { EnvelopeAddress } from '../../src/core/address.ts';
 import type { DeliveryId, MessageId } from '../../src/core/ids.ts';
-import { verdictOn, type VerdictInput } from '../../src/cli/verdict.ts';
+import { verdictOn, type VerdictInput } from '../../src/api/story/verdict.ts';
 import type { AttemptView, DeliveryView, MessageView } from '../../src/store/store.ts';
 import { NOW } from './support.ts';
 

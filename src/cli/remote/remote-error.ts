@@ -6,7 +6,7 @@
  */
 import { z } from 'zod';
 import { errorCode, errorText, RelayError } from '../../core/errors.ts';
-import { clean, cut } from '../clean.ts';
+import { clean, cut } from '../../api/story/clean.ts';
 import type { RemoteTarget } from './target.ts';
 
 export class RemoteError extends RelayError {

@@ -9,7 +9,7 @@ import { readFileSync } from 'node:fs';
 import { isLoopback } from '../../config/network.ts';
 import { RelayError } from '../../core/errors.ts';
 import { fileTrouble } from '../../core/file-trouble.ts';
-import { clean } from '../clean.ts';
+import { clean } from '../../api/story/clean.ts';
 import type { CliIo, GlobalOptions } from '../io.ts';
 
 export interface RemoteTarget {

@@ -129,8 +129,31 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Everything about one message, in time order */
+        /**
+         * Everything about one message, in time order
+         * @description Of mail that was refused at submission too.
+         */
         get: operations["traceMessage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/flows/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A recovery flow as one story, and whether its reset was ever delivered
+         * @description Its newest 100 messages, oldest first. Mail that was refused at submission has no flow in the log.
+         */
+        get: operations["getFlow"];
         put?: never;
         post?: never;
         delete?: never;
@@ -805,6 +828,54 @@ export interface components {
              */
             last_at: string;
         };
+        /** @description A recovery flow as one story, oldest message first. */
+        Flow: {
+            flow: string;
+            /**
+             * @description Whether the newest reset of each recipient was delivered; `open`: it still may be; `none`: no reset yet.
+             * @enum {string}
+             */
+            verdict: "delivered" | "open" | "failed" | "none";
+            /** @description The same in words. */
+            text: string;
+            /**
+             * Format: date-time
+             * @description When its first message was accepted.
+             */
+            started_at: string;
+            messages: {
+                id: string;
+                tag: string | null;
+                /**
+                 * Format: date-time
+                 * @description When it was accepted.
+                 */
+                accepted_at: string;
+                /** @description Since the message before it; null for the first. */
+                gap_ms: number | null;
+                is_reset: boolean;
+                deliveries: {
+                    recipient: string;
+                    state: string;
+                    after_ms: number | null;
+                }[];
+            }[];
+            /** @description Every step of every message in time order, in words. */
+            timeline: {
+                /**
+                 * Format: date-time
+                 * @description When it happened.
+                 */
+                at: string;
+                /** @description What happened, in a word: `accepted`, `deferred`, `route.down` ... */
+                word: string;
+                /** @description What happened and why, on one line. */
+                text: string;
+                recipient: string | null;
+                /** @description Id of the message. */
+                message: string;
+            }[];
+        };
         /** @description Links of one kind to one host: never a path or a query. */
         Link: {
             /** @description Empty: the link has none. */
@@ -1277,12 +1348,32 @@ export interface components {
         /** @description Everything about one message, in time order. */
         Trace: {
             id: string;
+            /** @description What became of it, in a sentence or two for people. */
+            verdict: string;
+            /**
+             * @description What the verdict is about; `mixed`: several recipients in several states.
+             * @enum {string}
+             */
+            state: "queued" | "sending" | "deferred" | "delivered" | "bounced" | "expired" | "superseded" | "suppressed" | "throttled" | "canceled" | "quarantined" | "rejected" | "mixed";
             /** @description null: it was refused at submission, and nothing of it was kept. */
             message: components["schemas"]["MessageDetail"] | null;
             /** @description Its events, in order of `seq`. */
             events: components["schemas"]["Event"][];
             /** @description Ups and downs of its routes while it waited. */
             route_events: components["schemas"]["Event"][];
+            /** @description Everything of it in time order, attempts and routes too, in words. */
+            timeline: {
+                /**
+                 * Format: date-time
+                 * @description When it happened.
+                 */
+                at: string;
+                /** @description What happened, in a word: `accepted`, `deferred`, `route.down` ... */
+                word: string;
+                /** @description What happened and why, on one line. */
+                text: string;
+                recipient: string | null;
+            }[];
         };
         /** @description A webhook endpoint of the config, and how it fares. */
         Webhook: {
@@ -2199,9 +2290,13 @@ export interface operations {
     };
     traceMessage: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description The verdict is about the copy of this recipient. */
+                recipient?: string;
+            };
             header?: never;
             path: {
+                /** @description Id of a message (`msg_...`). */
                 id: string;
             };
             cookie?: never;
@@ -2215,6 +2310,110 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Trace"];
+                };
+            };
+            /** @description `bad-request`: Not HTTP, or not JSON, that can be read. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthorized`: Send a token of `http.tokens`. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The token has not the scope that the call needs. `cross-origin`: A page of another site made this request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-found`: There is no such thing, or no such call. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `wrong-host`: A loopback listener answers to its own names. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `validation`: `errors` names each value and what is wrong with it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-requests`: Wait as long as `retry-after` says. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: A bug: the log has the reason under the `request_id`. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: Try again when `retry-after` says. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getFlow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The flow, as the app named it. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was asked for. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Flow"];
                 };
             };
             /** @description `bad-request`: Not HTTP, or not JSON, that can be read. */

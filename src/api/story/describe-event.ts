@@ -1,13 +1,43 @@
 /** Events in words, for `tail` and `trace`. Everything that comes from outside is cleaned here. */
-import type { EventAttempt, EventReport } from '../core/event.ts';
+import type { EventAttempt, EventReport, EventRoute, EventType, EventWebhook } from '../../core/event.ts';
 import { clean, cut } from './clean.ts';
 import { dateTime, timeOfDay } from './format.ts';
-import type { TailEvent } from './tail-source.ts';
 
 const MAX_RESPONSE = 200;
 
+/**
+ * An event as far as `tail` needs to know it: a `RelayEvent` is one, and so is what a line of the log tells of an event.
+ * With `--json` it is printed as it is.
+ */
+export interface ToldEvent {
+  readonly type: EventType;
+  readonly timestamp: string;
+  readonly data: {
+    readonly seq?: number;
+    readonly message?: {
+      readonly id: string;
+      readonly tag?: string | null;
+      readonly flow?: string | null;
+      readonly rule?: string | null;
+      readonly credential?: string | null;
+    };
+    readonly delivery?: { readonly recipient: string; readonly state: string; readonly next_attempt_at?: string };
+    readonly attempt?: EventAttempt;
+    readonly failed_over?: readonly EventAttempt[];
+    readonly bounce?: { readonly class: string; readonly why: string; readonly suppressed_until?: string };
+    readonly report?: EventReport;
+    readonly supersedes?: readonly string[];
+    readonly superseded_by?: string;
+    readonly route?: EventRoute;
+    readonly webhook?: EventWebhook;
+    readonly reason?: string;
+    readonly refusal?: { readonly code: number; readonly enhanced: string; readonly text: string };
+    readonly warnings?: readonly string[];
+  };
+}
+
 /** What an event is called in a column: `delivered`, `deferred`, `route.down`. */
-export function eventWord(event: TailEvent): string {
+export function eventWord(event: ToldEvent): string {
   return event.type.replace(/^message\./, '');
 }
 
@@ -15,7 +45,7 @@ export function eventWord(event: TailEvent): string {
  * What happened and why, on one line, without the names of message and recipient. `failedOver: false` leaves out the tries
  * over routes that failed just before, for those who tell them on lines of their own.
  */
-export function describeEvent(event: TailEvent, tell: { readonly failedOver: boolean } = { failedOver: true }): string {
+export function describeEvent(event: ToldEvent, tell: { readonly failedOver: boolean } = { failedOver: true }): string {
   const { attempt, delivery, reason, refusal, warnings, message, bounce, report, route, webhook } = event.data;
   const parts: string[] = [];
   const before = (tell.failedOver ? (event.data.failed_over ?? []) : []).map(
@@ -64,7 +94,7 @@ export function answerOf(attempt: EventAttempt): string {
 }
 
 /** `class recipient (enhanced code 5.1.1 ...), suppressed until 2026-02-04 10:00:00Z`. */
-function describeBounce(bounce: NonNullable<TailEvent['data']['bounce']>): string {
+function describeBounce(bounce: NonNullable<ToldEvent['data']['bounce']>): string {
   const until =
     bounce.suppressed_until === undefined ? '' : `, suppressed until ${dateTime(Date.parse(bounce.suppressed_until))}`;
   return `class ${bounce.class} (${shown(bounce.why)})${until}`;

@@ -3,15 +3,15 @@
  *
  * Pure: everything it knows is passed in. Texts of next hops are cleaned here.
  */
-import type { AttemptFacts } from '../api/wire/attempt.ts';
-import type { WireEvent } from '../api/wire/event.ts';
-import type { DeliveryFacts, MessageFacts } from '../api/wire/message.ts';
-import { BOUNCE_EXPLANATIONS } from '../core/bounce.ts';
-import type { DeliveryState } from '../core/delivery.ts';
+import type { AttemptFacts } from '../wire/attempt.ts';
+import type { WireEvent } from '../wire/event.ts';
+import type { DeliveryFacts, MessageFacts } from '../wire/message.ts';
+import { BOUNCE_EXPLANATIONS } from '../../core/bounce.ts';
+import type { DeliveryState } from '../../core/delivery.ts';
 import { clean, cut } from './clean.ts';
 import { answerOf, describeAttempt, describeEvent, describeReport } from './describe-event.ts';
 import { dateTime, span } from './format.ts';
-import { shellWord } from '../core/shell-word.ts';
+import { shellWord } from '../../core/shell-word.ts';
 
 export interface Verdict {
   /** The state it is about, for colour; `mixed` when several recipients have several. */

@@ -1,9 +1,9 @@
 /** The story of a message, and what happened in it, moment by moment, in words. Shared by `trace` of a message and of a flow. */
-import type { AttemptFacts } from '../api/wire/attempt.ts';
-import type { WireEvent } from '../api/wire/event.ts';
-import type { MessageFacts } from '../api/wire/message.ts';
-import type { MessageId } from '../core/ids.ts';
-import { isoTime } from '../core/time.ts';
+import type { AttemptFacts } from '../wire/attempt.ts';
+import type { WireEvent } from '../wire/event.ts';
+import type { MessageFacts } from '../wire/message.ts';
+import type { MessageId } from '../../core/ids.ts';
+import { isoTime } from '../../core/time.ts';
 import { clean } from './clean.ts';
 import { describeAttempt, describeEvent, eventWord } from './describe-event.ts';
 import { span } from './format.ts';
