@@ -8,7 +8,7 @@ import { webhookList } from '../../api/wire/webhook.ts';
 import { type CheckFinding, createFindings, type Findings } from '../../doctor/finding.ts';
 import { VERSION } from '../../version.ts';
 import type { Section } from '../check-text.ts';
-import { clean } from '../clean.ts';
+import { clean } from '../../api/story/clean.ts';
 import type { RemoteClient } from './client.ts';
 import { RemoteError } from './remote-error.ts';
 
