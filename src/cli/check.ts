@@ -65,7 +65,7 @@ export function checkCommand(program: Command, io: CliIo): void {
           if (options[name] !== undefined) {
             throw wrongUse(
               'check --url asks how a relay elsewhere is, and nothing more',
-              'DNS and connections are checked on its machine.',
+              'DNS and connections are checked on its machine, with --config FILE.',
             );
           }
         }

@@ -69,7 +69,10 @@ async function explainThere(
   file: string | undefined,
   { from, to, sender, tag, header = [], credential }: ExplainOptions,
 ): Promise<Plain<Explanation>> {
-  if (file !== undefined) throw usage('a relay elsewhere is not given a file: use --from, --to, --tag and --header');
+  if (file !== undefined)
+    throw usage(
+      'a relay elsewhere is not given a file: use --from, --to, --tag and --header, or --config for this machine',
+    );
   if (sender !== undefined) throw usage('--sender is for the config of this machine');
   const headers = header.map((line): readonly [string, string] => {
     const [, name, value] = /^([!-9;-~]+):\s*(.*)$/.exec(line) ?? [];

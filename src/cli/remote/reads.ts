@@ -18,6 +18,11 @@ import type { Query, RemoteClient } from './client.ts';
 import { attemptFacts, messageFacts, queueFacts, statsFacts, suppressionFacts } from './facts.ts';
 import { notUnderstood } from './remote-error.ts';
 
+/** A message has one for each recipient and try. */
+const MAX_EVENTS = 100_000;
+/** Messages come with their recipients, of which one may have thousands. */
+const MESSAGES_A_PAGE = 25;
+
 /** What commands ask of `client`'s relay. */
 export function createRemoteReads(client: RemoteClient): Reads {
   return {
@@ -72,7 +77,7 @@ function createHistory(client: RemoteClient): HistoryReads {
   }
 
   async function messageIds(query: Query, limit: number): Promise<readonly MessageId[]> {
-    const found = await pages<WireMessage>(client, 'v1/messages', messagePage, query, limit);
+    const found = await pages<WireMessage>(client, 'v1/messages', messagePage, query, limit, MESSAGES_A_PAGE);
     return found.map(({ id }) => idOf(id));
   }
 
@@ -112,6 +117,7 @@ function createHistory(client: RemoteClient): HistoryReads {
         found.push(...data);
         const next = data.at(-1)?.data.seq ?? 0;
         if (!has_more || next <= after) return found;
+        if (found.length > MAX_EVENTS) throw notUnderstood(client.target, 'a message has too many events');
         after = next;
       }
     },
@@ -155,11 +161,12 @@ async function pages<T>(
   schema: z.ZodType<Page<T>>,
   query: Query,
   limit: number,
+  pageSize: number = MAX_LIMIT,
 ): Promise<readonly T[]> {
   const found: T[] = [];
   let next = query;
   while (found.length < limit) {
-    const wanted = Math.min(MAX_LIMIT, limit - found.length);
+    const wanted = Math.min(pageSize, limit - found.length);
     const { data, has_more, next_cursor } = await client.call(path, schema, { query: { ...next, limit: wanted } });
     found.push(...data);
     if (!has_more || next_cursor === null || data.length === 0) break;

@@ -170,7 +170,7 @@ function hintOn(target: RemoteTarget, { retryAfter }: Refused, { code, request_i
       return 'Call it by its own name, or have the proxy before it send that name as Host.';
     case 'too-many-requests':
     case 'unavailable':
-      return retryAfter === null ? 'Try again later.' : `Try again in ${cut(clean(retryAfter), 40)} s.`;
+      return retryAfter !== null && /^\d{1,6}$/.test(retryAfter) ? `Try again in ${retryAfter} s.` : 'Try again later.';
     case 'internal':
       return id === undefined ? '' : `Its log has the reason under ${cut(clean(id), 60)}.`;
     default:

@@ -24,7 +24,7 @@ const IDLE_MS = 60_000;
 
 /** The events of the relay that `client` calls. */
 export async function remoteTail(io: CliIo, client: RemoteClient, history: Reads['history']): Promise<TailSource> {
-  let reached = (await history.events({ limit: 1 })).at(-1)?.data.seq ?? 0;
+  let reached = await newestSeq();
 
   async function* past(filter: TailFilter, limit: number | null): AsyncGenerator<readonly WireEvent[]> {
     const known = reached;
@@ -70,6 +70,8 @@ export async function remoteTail(io: CliIo, client: RemoteClient, history: Reads
 
   /** Null: there is no stream. An empty page says that the connection stands. */
   async function streamed(filter: TailFilter): Promise<AsyncIterable<readonly WireEvent[]> | null> {
+    // A relay that was set back to an older copy of its database begins again from there.
+    reached = Math.min(reached, await newestSeq());
     const pieces = await client.stream('v1/events/stream', {
       query: eventQuery(filter),
       headers: { 'last-event-id': String(reached) },
@@ -109,15 +111,22 @@ export async function remoteTail(io: CliIo, client: RemoteClient, history: Reads
 
   async function* polled(filter: TailFilter): AsyncGenerator<readonly WireEvent[]> {
     do {
-      const newest = (await history.events({ limit: 1 })).at(-1)?.data.seq ?? reached;
+      const newest = await newestSeq();
       yield [];
-      if (newest <= reached) continue;
+      if (newest <= reached) {
+        reached = newest;
+        continue;
+      }
       for await (const page of pagesAfter(filter, reached)) {
         yield page.filter(({ data }) => data.seq <= newest);
         if ((page.at(-1)?.data.seq ?? 0) >= newest) break;
       }
       reached = newest;
     } while (await pause(io, POLL_MS));
+  }
+
+  async function newestSeq(): Promise<number> {
+    return (await history.events({ limit: 1 })).at(-1)?.data.seq ?? 0;
   }
 
   async function* pagesAfter(filter: TailFilter, seq: number): AsyncGenerator<readonly WireEvent[]> {

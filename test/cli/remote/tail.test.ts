@@ -33,17 +33,19 @@ async function untilTold(io: TestIo, check: () => boolean, stepMs = 1000): Promi
 
 /** A relay whose log is that of `relay`, with a stream that the test writes, or none; answers nothing while `isDown`. */
 async function withStream(relay: Elsewhere, onStream: (response: ServerResponse, lastId: string) => void) {
-  const state = { isDown: false };
+  const state = { isDown: false, relay, served: 0 };
   const url = await startServer((request, response) => {
     if (state.isDown) {
       request.socket.destroy();
       return;
     }
     if (request.url?.startsWith('/v1/events/stream') === true) {
+      state.served++;
       onStream(response, String(request.headers['last-event-id']));
       return;
     }
-    void fetch(`${relay.url}${request.url ?? ''}`, { headers: { authorization: `Bearer ${READ}` } }).then(
+    state.served++;
+    void fetch(`${state.relay.url}${request.url ?? ''}`, { headers: { authorization: `Bearer ${READ}` } }).then(
       async (got) => {
         response.writeHead(got.status, { 'content-type': 'application/json' }).end(await got.text());
       },
@@ -117,6 +119,27 @@ describe('tail -f of a relay elsewhere', () => {
     state.isDown = false;
     await untilTold(io, () => seqs(io).length === 6);
     expect(seqs(io)).toEqual([2, 3, 4, 5, 6, 7]);
+  });
+
+  test.each(['stream', 'pages'])('goes on with a relay that was set back to an older database, by %s', async (way) => {
+    const [relay, older] = [await startElsewhere(), await startElsewhere()];
+    for (let i = 0; i < 5; i++) await relay.accept();
+    await older.accept();
+    const { url, state } = await withStream(relay, (response, lastId) => {
+      if (way === 'pages') noStream(response);
+      else {
+        response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();
+        void frameAfter(state.relay, lastId).then((text) => response.end(text));
+      }
+    });
+    const { io } = follow(url);
+    await untilTold(io, () => seqs(io).length === 5);
+    state.relay = older;
+    const before = state.served;
+    await untilTold(io, () => state.served > before + 3);
+    await older.accept();
+    await untilTold(io, () => seqs(io).length === 6);
+    expect(seqs(io)).toEqual([1, 2, 3, 4, 5, 2]);
   });
 
   test('makes a connection again that has been silent for too long', async () => {
