@@ -143,9 +143,10 @@ describe('verify', () => {
     const f = fixture(credential('app', 'secret'));
     await f.check.verify(`app\r\n\u001b[31m${'x'.repeat(100)}`, 'hunter2-wrong', HOME);
     await f.check.verify('app', 'hunter2-wrong', HOME);
+    const refused = { event: 'smtp.login-refused', client: HOME, wait_ms: 0 };
     expect(f.log.lines.map((line) => line.fields)).toEqual([
-      { client: HOME, username: `app???[31m${'x'.repeat(54)}...`, reason: 'unknown user', wait_ms: 0 },
-      { client: HOME, username: 'app', reason: 'wrong password', wait_ms: 0 },
+      { ...refused, username: `app???[31m${'x'.repeat(54)}...`, reason: 'unknown user' },
+      { ...refused, username: 'app', reason: 'wrong password' },
     ]);
     expect(JSON.stringify(f.log.lines)).not.toContain('hunter2');
   });
