@@ -18,6 +18,7 @@ const RELEASED: readonly string[] = [
   '1f86f6b08666785ee46ab294b650db0eabe274d8212c5d352145ec3e9120ed86',
   '79da4cd00f25fd244feddef586765348e1ee06db2faa765586181ed29c79b543',
   '4389a2d1e1547e26bfb722a45a108f0eb83466469b758d86628e8a1f93cdd0ff',
+  '4ce8a7f219b2df4e72cdae32a9f754d4704865dda1dc1731ad0632e1c285d6e9',
 ];
 
 test('every migration is the one that was released', () => {

@@ -12,8 +12,8 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 
-const open = (): Promise<Bench> =>
-  openBench((clock) => openSqliteStore({ file: ':memory:', clock, dropContentWhenSettled: true, exclusive: false }));
+const open = (dropContentWhenSettled = true): Promise<Bench> =>
+  openBench((clock) => openSqliteStore({ file: ':memory:', clock, dropContentWhenSettled, exclusive: false }));
 
 function trendOf(
   b: Bench,
@@ -83,14 +83,26 @@ describe('the trend', () => {
   });
 
   test('takes an end back when an operator puts the delivery back to work', async () => {
-    const b = await open();
+    const b = await open(false);
     const { id } = await b.accept();
     await b.store.queue.cancel(id, b.clock.now(), 'canceled');
     expect((await trendOf(b)).totals[0]?.states).toEqual({ canceled: 1 });
     await b.store.queue.retryNow(id, b.clock.now());
-    const [row] = (await trendOf(b)).totals;
-    expect(row).toMatchObject({ accepted: 1 });
-    expect(row?.states).toEqual(row?.states['canceled'] === undefined ? {} : { canceled: 1 });
+    expect((await trendOf(b)).totals).toMatchObject([{ accepted: 1, states: {} }]);
+  });
+
+  test('takes an end back from an hour that its slot was folded into', async () => {
+    const b = await open(false);
+    const { id } = await b.accept({ record: { deadline: START_MS + 7 * DAY_MS } });
+    await b.store.queue.cancel(id, b.clock.now(), 'canceled');
+    await b.clock.advance(2 * DAY_MS);
+    await b.store.upkeep.dropHistory(0, 100);
+    await b.store.queue.retryNow(id, b.clock.now());
+    const reopened = await trendOf(b, { spanMs: 3 * DAY_MS, stepMs: HOUR_MS });
+    expect(reopened.totals.map(({ accepted, states }) => [accepted, states])).toEqual([[1, {}]]);
+    await b.store.queue.cancel(id, b.clock.now(), 'canceled');
+    const canceled = await trendOf(b, { spanMs: 3 * DAY_MS, stepMs: HOUR_MS });
+    expect(canceled.totals.map(({ accepted, states }) => [accepted, states])).toEqual([[1, { canceled: 1 }]]);
   });
 
   test('gathers tries that did not deliver by their codes, with the newest answer', async () => {

@@ -97,8 +97,11 @@ interface Tally {
   accepted: number;
 }
 
+/** A piece may take ends back that another piece counts; what comes to nothing is left out. */
 function add(states: Tally['states'], state: DeliveryState, number: number): void {
-  if (number !== 0) states[state] = (states[state] ?? 0) + number;
+  const sum = (states[state] ?? 0) + number;
+  if (sum === 0) delete states[state];
+  else states[state] = sum;
 }
 
 function inOrder(a: Tally, b: Tally): number {

@@ -12,9 +12,10 @@ import { sql as second } from './migrations/0002.ts';
 import { sql as third } from './migrations/0003.ts';
 import { sql as fourth } from './migrations/0004.ts';
 import { sql as fifth } from './migrations/0005.ts';
+import { sql as sixth } from './migrations/0006.ts';
 import { RESTORE_HINT } from './process-lock.ts';
 
-export const MIGRATIONS: readonly string[] = [first, second, third, fourth, fifth];
+export const MIGRATIONS: readonly string[] = [first, second, third, fourth, fifth, sixth];
 
 /** Set by the first migration: `LPR1`. */
 const APPLICATION_ID = 0x4c505231;

@@ -4,6 +4,7 @@
  * call; a longer slot is folded whole, so that nothing is counted twice.
  */
 import type Database from 'better-sqlite3';
+import { DELIVERY_STATES, isFinal } from '../../core/delivery.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -17,17 +18,7 @@ const FOLDS: readonly { readonly from: number; readonly to: number; readonly kee
 export const TREND_WIDTHS: readonly number[] = [300_000, ...FOLDS.map(({ to }) => to)];
 const KEEP_HOURLY_FAULTS_MS = 26 * HOUR_MS;
 
-const COLUMNS = [
-  'accepted',
-  'delivered',
-  'bounced',
-  'expired',
-  'superseded',
-  'suppressed',
-  'throttled',
-  'canceled',
-  'quarantined',
-] as const;
+const COLUMNS: readonly string[] = ['accepted', ...DELIVERY_STATES.filter(isFinal)];
 const FAULT_KEY = 'tag, route, outcome, cause, stage, code, enhanced';
 
 export interface TrendUpkeep {
