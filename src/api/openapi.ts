@@ -50,7 +50,7 @@ const zodToJsonConfig = {
 };
 const transformCall = createJsonSchemaTransform({ zodToJsonConfig });
 
-/** Collects the calls that are added to \`server\` from here on. */
+/** Collects the calls that are added to `server` from here on. */
 export async function collectCalls(server: FastifyInstance): Promise<void> {
   await server.register(swagger, {
     openapi: {

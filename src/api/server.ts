@@ -23,7 +23,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import { refuse } from './answer.ts';
 import { BodyProblem, readBodies } from './body.ts';
 import { addCalls, type CallDeps } from './calls.ts';
-import { createCallerCheck, type ProofSource } from './caller.ts';
+import { createCallerCheck } from './caller.ts';
 import { DOCS_STYLE, docsPage } from './docs-page.ts';
 import { type ConnectionLimits, limitConnections } from './connection-room.ts';
 import { isFromThisMachine, isOwnHost } from './loopback.ts';
@@ -42,8 +42,6 @@ export interface HttpServerDeps {
   readonly ready: () => Promise<Readiness>;
   readonly metrics: Pick<Metrics, 'scrape' | 'httpRequest'>;
   readonly calls: CallDeps;
-  /** Further sources of proof, asked after the bearer tokens and the sessions. */
-  readonly proofs?: readonly ProofSource[];
   /** Where mail is taken, as far as it is by now. */
   readonly smtp?: () => readonly { readonly host: string; readonly port: number; readonly tls: string }[];
   readonly log: Log;
@@ -83,7 +81,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
   const tokens = createTokenSource(config.tokens);
   const sessions = createSessions(clock);
   const callers = createCallerCheck({
-    sources: [tokens, sessions.proof, ...(deps.proofs ?? [])],
+    sources: [tokens, sessions.proof],
     open: config.tokens.length === 0,
     clock,
     log,

@@ -53,7 +53,6 @@ const listQuery = z.strictObject({
       'Only what is about this message, accepted or refused. Of the other values only `after_seq` counts then.',
     ),
   ...filterFields,
-  recipient: z.string().max(MAX_TEXT).optional().describe('Exactly this address; letter case does not count.'),
   limit: limitQuery(),
 });
 
@@ -74,7 +73,7 @@ export function addEvents(api: Api, { history, clock }: EventsDeps): void {
       },
     },
     async ({ query }) => {
-      const { recipient, limit } = query;
+      const { limit } = query;
       const afterSeq = query.cursor ?? query.after_seq;
       const message = query.message === undefined ? null : parseMessageId(query.message);
       if (message !== null) {
@@ -90,7 +89,6 @@ export function addEvents(api: Api, { history, clock }: EventsDeps): void {
         ...(afterSeq === undefined ? {} : { afterSeq }),
         ...(query.before_seq === undefined ? {} : { beforeSeq: query.before_seq }),
         ...filterOf(query, clock.now()),
-        ...(recipient === undefined ? {} : { recipient }),
         limit: afterSeq === undefined ? limit : limit + 1,
       });
       return pageAfter(found, limit, afterSeq);

@@ -9,7 +9,8 @@
 import { EventEmitter, once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { z } from 'zod';
-import { errorText, RelayError } from '../../core/errors.ts';
+import { bugText } from '../../core/bug-text.ts';
+import { RelayError } from '../../core/errors.ts';
 import { type Clock, sleep } from '../../core/time.ts';
 import type { EventFilter, HistoryStore } from '../../store/store.ts';
 import type { Log } from '../../telemetry/log.ts';
@@ -126,7 +127,7 @@ export function addStream(api: Api, { history, onCommitted, clock, log }: Stream
           log.warn({ event: 'http.stream-ended', request_id: request.id, reason: error.message }, 'stream ended');
         })
         .catch((error: unknown) => {
-          log.error({ event: 'http.failed', request_id: request.id, reason: errorText(error) }, 'stream failed');
+          log.error({ event: 'http.failed', request_id: request.id, reason: bugText(error) }, 'stream failed');
         })
         .finally(() => {
           underWay.delete(stream);
