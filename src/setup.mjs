@@ -121,7 +121,12 @@ function buildPages(stamp) {
   const result = spawnSync(
     existsSync(node) ? node : process.execPath,
     [join(modules, 'vite', 'bin', 'vite.js'), 'build', dashboard, '--outDir', next],
-    { cwd: dashboard, encoding: 'utf8', timeout: BUILD_TIMEOUT_MS },
+    {
+      cwd: dashboard,
+      encoding: 'utf8',
+      timeout: BUILD_TIMEOUT_MS,
+      env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0' },
+    },
   );
   if (result.status === 0) {
     writeFileSync(join(next, '.stamp'), stamp);

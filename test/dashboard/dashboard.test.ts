@@ -127,6 +127,23 @@ describe('as it happens', () => {
   });
 });
 
+describe('a webhook that fails', () => {
+  test('shows each try, and is sent again what it missed', async () => {
+    await stage.send({ ...RESET, to: 'hook@captured.example' });
+    const { page, faults } = await stage.open(ADMIN);
+    await page.goto('/webhooks');
+    await page.locator('tr.row', { hasText: 'hook' }).getByText('failing').waitFor({ timeout: 10_000 });
+    await page.keyboard.press('j');
+    await page.keyboard.press('Enter');
+    await page.locator('.event-item', { hasText: 'message.delivered' }).getByText('no answer').first().waitFor();
+    await page.getByRole('button', { name: 'Send these again' }).click();
+    await page.getByText(/will be sent again/).waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('heading', { name: 'Webhooks', level: 1 }).waitFor();
+    expect(faults).toEqual([]);
+  });
+});
+
 describe('who may what', () => {
   test('without a session one signs in, with a wrong token one does not', async () => {
     const { page } = await stage.open(null);

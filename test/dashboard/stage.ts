@@ -63,6 +63,14 @@ async function configure(home: RelayHome): Promise<void> {
     ],
     retry: { critical: ['1h'], normal: ['1h'], bulk: ['1h'] },
     retention: { events: '60d' },
+    webhooks: [
+      {
+        name: 'hook',
+        url: 'http://127.0.0.1:9/hooks',
+        secret: `whsec_${Buffer.alloc(24, 7).toString('base64')}`,
+        events: ['message.delivered'],
+      },
+    ],
   });
 }
 

@@ -121,6 +121,22 @@ describe('the trend', () => {
     ]);
   });
 
+  test('keeps the count and the newest answer of faults when they are folded into days', async () => {
+    const b = await open();
+    for (let i = 0; i < 5; i++) {
+      await b.accept();
+      await b.settle(await b.claimOne(), { ...DEFERRED, response: `ticket ${i}` }, until(b.clock.now() + 30 * DAY_MS));
+      await b.clock.advance(HOUR_MS);
+    }
+    const before = await trendOf(b, { spanMs: 6 * HOUR_MS, stepMs: HOUR_MS });
+    await b.clock.advance(3 * DAY_MS);
+    // Twice: what is folded stays as it is.
+    for (let i = 0; i < 2; i++) await b.store.upkeep.dropHistory(0, 100);
+    const after = await trendOf(b, { spanMs: 5 * DAY_MS, stepMs: HOUR_MS });
+    expect(before.faults).toMatchObject([{ count: 5, response: 'ticket 4' }]);
+    expect(after.faults).toEqual(before.faults);
+  });
+
   test('stays the same when old slots are folded into hours', async () => {
     const b = await open();
     for (let i = 0; i < 6; i++) {
