@@ -3,11 +3,10 @@ import { keepPreviousData, useInfiniteQuery, useQuery, type UseQueryResult } fro
 import { now } from '../lib/clock.ts';
 import { momentOf, type Search } from '../lib/search.ts';
 import type { Story } from '../lib/story.ts';
-import { ApiError, get, getText } from './client.ts';
+import { get, getText } from './client.ts';
 import type {
   List,
   Message,
-  MessageDetail,
   Page,
   Preview,
   QueueList,
@@ -76,14 +75,8 @@ export function useStory(id: string): UseQueryResult<Story, Error> {
   return useQuery({
     queryKey: ['message', id],
     queryFn: async () => {
-      const [message, trace] = await Promise.all([
-        get<MessageDetail>(`/v1/messages/${id}`).catch((error: unknown) => {
-          if (error instanceof ApiError && error.status === 404) return null;
-          throw error;
-        }),
-        get<Trace>(`/v1/messages/${id}/trace`),
-      ]);
-      return { message, events: trace.events, routeEvents: trace.route_events };
+      const { message, events, route_events } = await get<Trace>(`/v1/messages/${id}/trace`);
+      return { message, events, routeEvents: route_events };
     },
   });
 }
