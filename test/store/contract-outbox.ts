@@ -370,6 +370,23 @@ export function describeOutbox(
       expect(await b.store.outbox.figures()).toMatchObject([{ backlog: 1100, dead: 0 }]);
     });
 
+    test('what is new goes out among a long replay, not after it', async () => {
+      const b = await bench(AUTH);
+      for (let i = 0; i < 40; i++) await b.accept();
+      for (const { seq } of await due(b, 40)) await b.store.outbox.record('auth', made(seq, DONE));
+      await b.store.outbox.replay('auth', { kind: 'range', since: 0, until: b.clock.now() + 1 }, b.clock.now());
+      await b.clock.advance(1);
+      await b.accept();
+      const order: number[] = [];
+      for (let i = 0; i < 41; i++) {
+        const { seq } = await first(b);
+        order.push(seq);
+        await b.store.outbox.record('auth', made(seq, DONE));
+      }
+      expect(order.indexOf(41)).toBeLessThan(10);
+      expect(order.toSorted((x, y) => x - y)).toEqual(Array.from({ length: 41 }, (_, at) => at + 1));
+    });
+
     test('a replayed event makes a later one of its message that has not gone out wait', async () => {
       const b = await bench(AUTH);
       await b.accept();

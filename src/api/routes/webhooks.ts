@@ -133,8 +133,10 @@ export function addWebhooks(api: Api, deps: WebhooksDeps): void {
         response: { 202: replayResult, ...problems('not-found') },
       },
     },
-    async ({ params: { name }, body }, reply) => {
+    async ({ params: { name }, body, raw }, reply) => {
       const now = clock.now();
+      // A million events take longer than a silent connection may last, and a client that is cut off would ask once more.
+      raw.socket.setTimeout(0);
       const result = await outbox.replay(name, selectionOf(body, now), now);
       if (result === null) return refuse(reply, 'not-found', NO_SUCH);
       if (body.event_id !== undefined && result.queued === 0) {

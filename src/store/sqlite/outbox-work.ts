@@ -31,6 +31,8 @@ type WorkCalls = Pick<WriterCalls, 'outboxWork' | 'recordOutbox' | 'hastenOutbox
 
 /** Events of the log that one call looks at: a narrow filter must not hold up a commit. */
 const SCAN_EVENTS = 200;
+/** Of so many tries one is of what the log has next, however much waits: a replay of a million holds up no news. */
+const NEWS_EVERY = 8;
 
 interface DueRow {
   readonly seq: number;
@@ -45,6 +47,8 @@ interface WaitingRow {
 /** Makes the calls of the dispatcher, and of an operator who replays, over `db`. */
 export function createOutboxWork(db: Database.Database, events: EventLog): WorkCalls {
   const find = createEndpointLookup(db);
+  /** Tries given out, by endpoint, since the log was looked at. */
+  const withoutNews = new Map<number, number>();
   const scan = db.prepare<[number, number], LoggedEvent>(
     `SELECT ${LOGGED_COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT ?`,
   );
@@ -124,19 +128,23 @@ export function createOutboxWork(db: Database.Database, events: EventLog): WorkC
     return !isHeld;
   }
 
-  /** Goes on in the log until `wanted` events are due, or a piece of it was looked at. Returns the new cursor. */
-  function take(endpoint: EndpointRow, now: number, wanted: number): number {
+  /** Goes on in the log until `wanted` events are due, or a piece of it was looked at. Returns the new cursor, and who is due. */
+  function take(
+    endpoint: EndpointRow,
+    now: number,
+    wanted: number,
+  ): { readonly cursor: number; readonly taken: readonly DueRow[] } {
     const { wid } = endpoint;
     const wants = wantsOf(endpoint);
     let { cursor } = endpoint;
-    let taken = 0;
+    const taken: DueRow[] = [];
     for (const event of scan.all(cursor, SCAN_EVENTS)) {
-      if (taken >= wanted) break;
+      if (taken.length >= wanted) break;
       cursor = event.seq;
-      if (wants(event) && wait(wid, event, now, event.at)) taken++;
+      if (wants(event) && wait(wid, event, now, event.at)) taken.push({ seq: event.seq, tries: 0 });
     }
     if (cursor !== endpoint.cursor) moveCursor.run(cursor, wid);
-    return cursor;
+    return { cursor, taken };
   }
 
   function itemOf({ seq, tries }: DueRow): readonly OutboxItem[] {
@@ -162,9 +170,16 @@ export function createOutboxWork(db: Database.Database, events: EventLog): WorkC
           .slice(0, room);
       let rows = ready();
       let { cursor } = endpoint;
-      if (rows.length < room) {
-        cursor = take(endpoint, now, room - rows.length);
+      const tries = (withoutNews.get(wid) ?? 0) + room;
+      const isFull = rows.length >= room;
+      withoutNews.set(wid, isFull && tries < NEWS_EVERY ? tries : 0);
+      if (!isFull) {
+        ({ cursor } = take(endpoint, now, room - rows.length));
         if (cursor !== endpoint.cursor) rows = ready();
+      } else if (room > 0 && tries >= NEWS_EVERY) {
+        const news = take(endpoint, now, 1);
+        cursor = news.cursor;
+        rows = [...rows.slice(0, room - news.taken.length), ...news.taken];
       }
       return {
         items: rows.flatMap(itemOf),
