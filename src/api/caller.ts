@@ -122,8 +122,9 @@ export function createCallerCheck({ sources, open, clock, log }: CallerCheckDeps
       const group = addressGroup(request.ip);
       const proof = prove(request, own);
       const pair = proof.kind === 'caller' ? `${group} ${proof.caller.name}` : null;
-      if (failures.blocked(group) && (pair === null || !welcome.has(pair))) {
-        void reply.header('retry-after', String(WAITS.maxMs / 1000));
+      const waitMs = failures.waitMs(group);
+      if (waitMs > 0 && (pair === null || !welcome.has(pair))) {
+        void reply.header('retry-after', String(Math.ceil(waitMs / 1000)));
         refuse(reply, 'too-many-requests', 'Too many requests from this address had a wrong token.');
         return null;
       }

@@ -61,7 +61,11 @@ const MAX_BODY_BYTES = 16 * 1024;
 const CONNECTIONS: ConnectionLimits = { all: 512, perAddress: 256 };
 const MAX_HEADER_BYTES = 16 * 1024;
 const MAX_PARAMETER_CHARS = 512;
-const REQUEST_TIMEOUT_MS = 10_000;
+const HEADERS_TIMEOUT_MS = 10_000;
+/** With its body, which may be a message of 25 MB over a slow line. */
+const REQUEST_TIMEOUT_MS = 60_000;
+/** Without an octet either way, the time that an answer takes included: a disk may stall for long, and the answer still counts. */
+const SILENCE_MS = 60_000;
 const KEEP_ALIVE_MS = 30_000;
 const STOP_TIMEOUT_MS = 5_000;
 
@@ -91,9 +95,9 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
   const server: FastifyInstance = fastify({
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
-    connectionTimeout: REQUEST_TIMEOUT_MS,
+    connectionTimeout: SILENCE_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
-    http: { maxHeaderSize: MAX_HEADER_BYTES },
+    http: { maxHeaderSize: MAX_HEADER_BYTES, headersTimeout: HEADERS_TIMEOUT_MS },
     routerOptions: { maxParamLength: MAX_PARAMETER_CHARS },
     genReqId: () => `req_${randomBytes(8).toString('hex')}`,
     requestIdHeader: false,

@@ -296,7 +296,7 @@ export function createIntake(deps: IntakeDeps): Intake {
     if (result.lease === null) headStart?.cancel();
     else headStart?.begin(result.lease);
     deps.onAccepted({ record, deliveries, delayedAfterMs }, result.lease !== null);
-    return { kind: 'accepted', id: record.id };
+    return { kind: 'accepted', id: record.id, deliveries };
   }
 
   interface Rejection {

@@ -19,6 +19,8 @@ export interface BackoffOptions {
 export interface Backoff {
   /** Whether `key` has to wait now. */
   blocked(key: string): boolean;
+  /** How long `key` has to wait from now; 0: not at all. */
+  waitMs(key: string): number;
   /** Records a failure; returns how many there are now, and how long the key has to wait. */
   fail(key: string): { readonly failures: number; readonly waitMs: number };
   /** Forgets `key`. */
@@ -42,11 +44,10 @@ export function createBackoff(clock: Clock, options: BackoffOptions): Backoff {
     entries.delete(key);
     return null;
   };
+  const waitMs = (key: string): number => Math.max(0, (find(key)?.untilMs ?? 0) - clock.monotonicMs());
   return {
-    blocked(key) {
-      const entry = find(key);
-      return entry !== null && clock.monotonicMs() < entry.untilMs;
-    },
+    blocked: (key) => waitMs(key) > 0,
+    waitMs,
     fail(key) {
       const now = clock.monotonicMs();
       const failures = (find(key)?.failures ?? 0) + 1;

@@ -2,7 +2,8 @@
  * A message as a way in hands it over: SMTP and API both make one of these and call `accept`.
  */
 import type { Identity } from '../config/types.ts';
-import type { MessageId } from '../core/ids.ts';
+import type { EnvelopeAddress } from '../core/address.ts';
+import type { DeliveryId, MessageId } from '../core/ids.ts';
 import type { Envelope } from '../core/message.ts';
 import type { Refusal } from '../core/refusal.ts';
 
@@ -31,7 +32,12 @@ export interface Submission {
 }
 
 export type Accepted =
-  | { readonly kind: 'accepted'; readonly id: MessageId }
+  | {
+      readonly kind: 'accepted';
+      readonly id: MessageId;
+      /** One for each recipient, in the order of the envelope. */
+      readonly deliveries: readonly { readonly id: DeliveryId; readonly recipient: EnvelopeAddress }[];
+    }
   /** The idempotency key was seen before; `id` is the first message's. */
   | { readonly kind: 'duplicate'; readonly id: MessageId };
 

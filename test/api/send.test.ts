@@ -91,6 +91,13 @@ describe('sending JSON', () => {
     expect(mail.attachments[0]?.content.toString('base64').replace(/=+$/, '')).toBe(content.replace(/=+$/, ''));
   });
 
+  test('is answered though the store cannot be read any more once the message is kept', async () => {
+    const trouble = new RelayError('busy', { code: 'store-closed', op: 'store.message', hint: '' });
+    const api = await startApi({ history: (history) => ({ ...history, message: () => Promise.reject(trouble) }) });
+    const { deliveries } = await sent(api, { ...RESET, bcc: 'eve@example.net' });
+    expect(deliveries.map(({ recipient }) => recipient)).toEqual(['ann@example.net', 'eve@example.net']);
+  });
+
   test('composes what mail programs read as it was meant', async () => {
     const api = await startApi();
     const png = Buffer.from('89504e470d0a1a0a', 'hex');

@@ -303,7 +303,7 @@ describe('over listeners', () => {
     client.reset();
     await expect.poll(() => rig.limits.open()).toBe(0);
     expect(isEmpty(rig.limits)).toBe(false);
-    commit.resolve({ kind: 'accepted', id: createIds(systemClock).message() });
+    commit.resolve({ kind: 'accepted', id: createIds(systemClock).message(), deliveries: [] });
     await expect.poll(() => isEmpty(rig.limits)).toBe(true);
   });
 });

@@ -158,7 +158,7 @@ describe('stop', () => {
     });
     expect(await refused(rig.port)).toBe(true);
     expect(done).toBe(false);
-    commit.resolve({ kind: 'accepted', id: createIds(systemClock).message() });
+    commit.resolve({ kind: 'accepted', id: createIds(systemClock).message(), deliveries: [] });
     expect((await client.reply()).code).toBe(250);
     await client.closed();
     client.destroy();

@@ -131,7 +131,7 @@ describe('the conversation', () => {
     for (const code of [250, 250, 354]) expect((await client.reply()).code).toBe(code);
     // The server reads the end of the stream in the meantime.
     for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
-    commit.resolve({ kind: 'accepted', id: createIds(systemClock).message() });
+    commit.resolve({ kind: 'accepted', id: createIds(systemClock).message(), deliveries: [] });
     expect((await client.reply()).code).toBe(250);
     await client.closed();
   });

@@ -189,7 +189,7 @@ describe('DATA', () => {
     await timed.client.write('x\r\n.\r\n');
     await asked.promise;
     await timed.clock.advance(3_600_000);
-    resolve({ kind: 'accepted', id: createIds(timed.clock).message() });
+    resolve({ kind: 'accepted', id: createIds(timed.clock).message(), deliveries: [] });
     expect((await timed.client.reply()).code).toBe(250);
   });
 });

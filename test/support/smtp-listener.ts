@@ -118,7 +118,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
         return Promise.resolve(
           hasBadLineEnds(submission.content)
             ? refuse(550, '5.6.0', 'Bare CR, LF or NUL in the message')
-            : { kind: 'accepted', id: ids.message() },
+            : { kind: 'accepted', id: ids.message(), deliveries: [] },
         );
       },
       ...options.intake,

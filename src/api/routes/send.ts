@@ -170,14 +170,15 @@ export function addSend(api: Api, { intake, history, config }: SendDeps): void {
     if (result.kind === 'refused') return refuseMail(reply, result);
     if (result.kind === 'duplicate') void reply.header('idempotent-replayed', 'true');
     void reply.code(202);
-    return sentOf(result.id);
+    // A message that is kept is answered without a look at the store, which may be busy or in trouble by now.
+    const deliveries = result.kind === 'accepted' ? result.deliveries : await deliveriesOf(result.id);
+    // The first answer and every later one to the same key: nothing in it changes with what became of the message.
+    const sentOnes = deliveries.map(({ id, recipient }) => ({ id, recipient, state: 'queued' as const }));
+    return { id: result.id, deliveries: sentOnes };
   }
 
-  /** The first answer and every later one to the same key: nothing in it changes with what became of the message. */
-  async function sentOf(id: MessageId): Promise<WireSent> {
-    const message = await history.message(id);
-    const deliveries = message?.deliveries ?? [];
-    return { id, deliveries: deliveries.map((one) => ({ id: one.id, recipient: one.recipient, state: 'queued' })) };
+  async function deliveriesOf(id: MessageId): Promise<readonly { readonly id: string; readonly recipient: string }[]> {
+    return (await history.message(id))?.deliveries ?? [];
   }
 }
 
