@@ -95,6 +95,8 @@ const ANYBODY: Caller = { name: 'local', scopes: new Set(['read', 'send', 'admin
 
 const FREE_FAILURES = 10;
 const MAX_REMEMBERED = 10_000;
+/** The same refusal of one address has a line in the log so often: nobody fills a disk with them. */
+const TELL_AGAIN_MS = 60_000;
 const WAITS = {
   free: FREE_FAILURES,
   baseMs: 1000,
@@ -106,8 +108,9 @@ const WAITS = {
 /** Makes the check. */
 export function createCallerCheck({ sources, open, clock, log }: CallerCheckDeps): CallerCheck {
   const failures = createBackoff(clock, WAITS);
-  const welcome = new Set<string>();
-  const refused = new Set<string>();
+  const welcome = new Map<string, true>();
+  /** What was refused, and when the log told it last. */
+  const refused = new Map<string, number>();
 
   const prove = (request: FastifyRequest, asked: readonly ProofSource[]): Proof => {
     for (const source of asked) {
@@ -129,17 +132,18 @@ export function createCallerCheck({ sources, open, clock, log }: CallerCheckDeps
         return null;
       }
       if (proof.kind !== 'caller' || pair === null) {
-        if (proof.kind === 'wrong') {
-          const wrong = `${group} ${proof.digest}`;
-          if (!refused.has(wrong)) failures.fail(group);
-          remember(refused, wrong);
+        const brought = `${group} ${proof.kind === 'wrong' ? proof.digest : 'nothing'}`;
+        const toldAt = refused.get(brought);
+        if (proof.kind === 'wrong' && toldAt === undefined) failures.fail(group);
+        if (toldAt === undefined || clock.monotonicMs() - toldAt >= TELL_AGAIN_MS) {
+          log.warn({ event: 'http.unauthorized', request_id: request.id, client: request.ip }, 'no or wrong token');
+          remember(refused, brought, clock.monotonicMs());
         }
-        log.warn({ event: 'http.unauthorized', request_id: request.id, client: request.ip }, 'no or wrong token');
         void reply.header('www-authenticate', 'Bearer realm="leadpush-relay"');
         refuse(reply, 'unauthorized', 'Send a token of http.tokens: `Authorization: Bearer ...`.');
         return null;
       }
-      remember(welcome, pair);
+      remember(welcome, pair, true);
       if (!proof.caller.scopes.has(scope)) {
         refuse(reply, 'forbidden', `This needs a token with the scope ${scope}.`);
         return null;
@@ -150,10 +154,10 @@ export function createCallerCheck({ sources, open, clock, log }: CallerCheckDeps
 }
 
 /** The one that was not seen for the longest time goes. */
-function remember(known: Set<string>, key: string): void {
+function remember<T>(known: Map<string, T>, key: string, value: T): void {
   known.delete(key);
-  known.add(key);
+  known.set(key, value);
   if (known.size <= MAX_REMEMBERED) return;
-  const oldest = known.values().next();
+  const oldest = known.keys().next();
   if (oldest.done !== true) known.delete(oldest.value);
 }

@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { isCrossOrigin } from '../../src/api/origin.ts';
+import { silentLog } from '../../src/telemetry/log.ts';
 import { testConfig } from '../support/config.ts';
 import { type Answer, type ApiBench, startApi, token } from './support.ts';
 
@@ -54,6 +55,17 @@ describe('a caller', () => {
     const api = await startApi({ config });
     for (let i = 0; i < 30; i++) expect((await list(api, bearer('of last year'))).status).toBe(401);
     expect((await list(api, bearer('right'))).status).toBe(200);
+  });
+
+  test('who is refused again and again has one line a minute in the log', async () => {
+    const lines: unknown[] = [];
+    const api = await startApi({ config, log: { ...silentLog, warn: (fields) => lines.push(fields) } });
+    for (let i = 0; i < 20; i++) await list(api);
+    for (let i = 0; i < 20; i++) await list(api, bearer('of last year'));
+    expect(lines).toHaveLength(2);
+    await api.clock.advance(60_000);
+    for (let i = 0; i < 20; i++) await list(api);
+    expect(lines).toHaveLength(3);
   });
 
   test('whose token worked before goes on while a neighbour at the same address guesses', async () => {
