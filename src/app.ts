@@ -10,15 +10,14 @@
 import { randomInt } from 'node:crypto';
 import { chmod, mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { createHttpServer } from './api/server.ts';
 import { startClockWatch } from './app/clock-watch.ts';
 import { contentKeysOf } from './app/content-keys.ts';
 import { countSignatures } from './app/counted-signer.ts';
 import { openDoors } from './app/doors.ts';
 import { logEvent } from './app/event-log.ts';
+import { createHttp } from './app/http.ts';
 import { createReports } from './app/reports.ts';
 import { routesDown } from './app/routes-down.ts';
-import { checkReadiness } from './app/readiness.ts';
 import { makeSandboxKeys } from './app/sandbox-keys.ts';
 import { endOfCertificate, loadTls } from './app/tls.ts';
 import { createUndo, type Undo } from './app/undo.ts';
@@ -33,8 +32,6 @@ import { isFinal } from './core/delivery.ts';
 import type { EventType, RelayEvent } from './core/event.ts';
 import { createIds } from './core/ids.ts';
 import type { SteadyClock } from './core/steady-clock.ts';
-import { createDoctorClient } from './doctor/client.ts';
-import { createSenderChecks } from './doctor/sender-checks.ts';
 import { createReturnPaths } from './feedback/return-path.ts';
 import { createIntake } from './intake/accept.ts';
 import { reportSubmission } from './intake/accept-report.ts';
@@ -42,7 +39,6 @@ import { createBounceSettings } from './intake/bounce-settings.ts';
 import { createSmtpSettings } from './intake/smtp-settings.ts';
 import { createContentCache } from './queue/content-cache.ts';
 import { createScheduler } from './queue/scheduler.ts';
-import { readKeyFile } from './signing/keys.ts';
 import { createSigner, type SignatureCheck, type Signer } from './signing/sign.ts';
 import { openSqliteStore } from './store/sqlite/open.ts';
 import type { Log } from './telemetry/log.ts';
@@ -194,54 +190,17 @@ async function start(
     ways.byRoute,
     await routesDown(store.history),
   );
-  const current = (): Config => settings.config;
-  const senderChecks = createSenderChecks({
-    config: current,
-    client: createDoctorClient({ config: current, named: null, clock }),
-    clock,
-    readKey: readKeyFile,
-  });
   let smtpDoors: Relay['smtp'] = [];
-  const http = createHttpServer({
-    config: config.http,
-    hostname: config.hostname,
-    ready: () =>
-      checkReadiness({ health: store.health, queue: store.queue, scheduler, clock, stopping: () => stopping }),
-    metrics,
+  const http = createHttp({
+    config: () => settings.config,
+    signatures: () => settings.signer,
     smtp: () => smtpDoors,
-    calls: {
-      intake: { ready: () => intake.ready(), accept: (submission) => intake.accept(submission) },
-      config: () => settings.config,
-      history: store.history,
-      signatures: () => settings.signer,
-      suppressions: store.suppressions,
-      operate: {
-        async retryNow(target, now) {
-          const result = await store.queue.retryNow(target, now);
-          scheduler.wakeAll();
-          return result;
-        },
-        async cancel(target, now, reason) {
-          const result = await store.queue.cancel(target, now, reason);
-          scheduler.wakeAll();
-          return result;
-        },
-      },
-      log,
-      onCommitted(listener) {
-        store.feed.onEvents(listener);
-        store.health.onOutsideChange(listener);
-      },
-      routes: () => settings.config.routes,
-      routeHealth: (route) => scheduler.health(route),
-      senders: () => settings.config.senders,
-      readKeyFile,
-      outbox: store.outbox,
-      webhooks: () => settings.config.webhooks,
-      wakeWebhooks: webhooks.wakeAll,
-      checkSender: (sender, signal) => senderChecks.checkWithHost(sender, signal),
-      clock,
-    },
+    stopping: () => stopping,
+    intake: () => intake,
+    store,
+    scheduler,
+    webhooks,
+    metrics,
     log,
     clock,
   });
