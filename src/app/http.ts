@@ -1,6 +1,7 @@
 /** Makes the HTTP server: hands its calls the slices of the store, the queue and the webhooks that they may touch. */
 import { createHttpServer, type HttpServer } from '../api/server.ts';
 import type { Config } from '../config/types.ts';
+import { refuse } from '../core/refusal.ts';
 import type { Clock } from '../core/time.ts';
 import { createDoctorClient } from '../doctor/client.ts';
 import { createSenderChecks } from '../doctor/sender-checks.ts';
@@ -49,7 +50,11 @@ export function createHttp(deps: HttpDeps): HttpServer {
     metrics,
     smtp: deps.smtp,
     calls: {
-      intake: { ready: () => intake().ready(), accept: (submission) => intake().accept(submission) },
+      intake: {
+        // As over SMTP: what was taken while the relay drains would wait for its next start.
+        ready: () => (deps.stopping() ? refuse(421, '4.3.2', 'The relay is shutting down') : intake().ready()),
+        accept: (submission) => intake().accept(submission),
+      },
       config,
       history: store.history,
       signatures: deps.signatures,

@@ -44,13 +44,19 @@ describe('SIGTERM while the answer to the final dot is awaited', () => {
   const { promise: wait, resolve: answerNow } = Promise.withResolvers<null>();
   const stage = useStage({ slow: { first: { on: { dot: () => wait } } } });
 
-  it('waits for it, and the message has one copy', async () => {
+  it('waits for it and takes no mail over HTTP meanwhile, and the message has one copy', async () => {
     const scene = stage().scene('slow');
     const mail = await scene.send();
     await scene.first.until(() => scene.first.reached('dot') === 1);
     stage().relay.signal('SIGTERM');
     await stage().relay.line((line) => line['event'] === 'relay.stopping');
     expect((await mail.story()).state).toBe('sending');
+    const late = await fetch(`http://127.0.0.1:${stage().relay.httpPort}/v1/messages`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ from: 'a@example.com', to: ['late@example.net'], subject: 'x', text: 'x' }),
+    });
+    expect([late.status, await late.json()]).toMatchObject([503, { code: 'unavailable' }]);
     answerNow(null);
     expect(await stage().relay.exited).toBe(0);
     expect(await mail.story()).toMatchObject({
