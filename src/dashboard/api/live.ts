@@ -10,24 +10,6 @@ import { after, every } from '../lib/clock.ts';
 
 export type LiveState = 'connecting' | 'live' | 'lost';
 
-const EVENT_TYPES: readonly string[] = [
-  'message.accepted',
-  'message.rejected',
-  'message.deferred',
-  'message.delayed',
-  'message.delivered',
-  'message.bounced',
-  'message.expired',
-  'message.superseded',
-  'message.suppressed',
-  'message.throttled',
-  'message.canceled',
-  'message.quarantined',
-  'message.complained',
-  'route.down',
-  'route.up',
-];
-
 const REFRESH_MS = 1000;
 const RETRY_MS = 5000;
 
@@ -63,7 +45,6 @@ export function useEventStream(enabled: boolean): LiveState {
       }
     };
     source.onmessage = note;
-    for (const type of EVENT_TYPES) source.addEventListener(type, note);
     const stopRefresh = every(REFRESH_MS, () => {
       if (!stale.current || document.visibilityState === 'hidden') return;
       stale.current = false;
