@@ -5,6 +5,7 @@
 #   docker run ... -v ./relay.yaml:/etc/leadpush-relay/relay.yaml:ro leadpush-relay             your own config
 #   docker run --read-only --cap-drop ALL --security-opt no-new-privileges ... leadpush-relay   works as it is
 #   docker run ... leadpush-relay check                                                         any other command
+#   docker exec NAME leadpush-relay tail -f                                                     a command beside the running relay
 #
 # Debian slim rather than Alpine: the C library is the one that the tests run on; musl differs in just what a mail relay
 # leans on, name lookup and memory under threads.
@@ -34,7 +35,7 @@ COPY --from=build /relay/dist ./dist
 COPY package.json LICENSE ./
 COPY src/bin.mjs ./src/bin.mjs
 COPY config/docker.yaml /etc/leadpush-relay/relay.yaml
-RUN mkdir /data && chown 1000:1000 /data
+RUN mkdir /data && chown 1000:1000 /data && ln -s /relay/src/bin.mjs /usr/local/bin/leadpush-relay
 
 # Everything that is written goes to /data, SQLite's temporary files too: the root file system may be read-only.
 ENV NODE_ENV=production \
