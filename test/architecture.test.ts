@@ -4,7 +4,7 @@
  * It reads the sources as text. An import counts wherever it opens a line, as `import(...)` anywhere, and as
  * `new URL('./file', import.meta.url)`, which is how a worker thread names its file. Package imports are not judged.
  */
-import { globSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
@@ -101,6 +101,14 @@ describe('the sources', () => {
   test('keep to the house plan', () => {
     expect(files.flatMap(({ file, text }) => judge(file, text))).toEqual([]);
   });
+});
+
+test('every file and folder that src/README.md names is there', () => {
+  const readme = readFileSync(join(SOURCES, 'README.md'), 'utf8');
+  const named = Array.from(readme.matchAll(/`([a-z-]+\/[\w./-]*)`/g), (match) => match[1] ?? '');
+  expect(named.length).toBeGreaterThan(50);
+  const isThere = (name: string): boolean => [SOURCES, join(SOURCES, '..')].some((at) => existsSync(join(at, name)));
+  expect(named.filter((name) => !isThere(name))).toEqual([]);
 });
 
 describe('the checker', () => {
