@@ -4,6 +4,7 @@
  * All bodies that are being read or held at one time have a bound together: beyond it, a call is asked to come back. So a flood of
  * large requests costs a known amount of memory.
  */
+import type { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ProblemCode } from './problem.ts';
 
@@ -36,7 +37,7 @@ export function readBodies(server: FastifyInstance, defaultBytes: number): void 
   const held = new WeakMap<FastifyRequest, number>();
 
   server.removeAllContentTypeParsers();
-  server.addContentTypeParser('application/json', async (request: FastifyRequest, payload: AsyncIterable<Buffer>) => {
+  server.addContentTypeParser('application/json', async (request: FastifyRequest, payload: Readable) => {
     if (request.routeOptions.config.takes === 'message') {
       throw new BodyProblem('unsupported-media-type', 'Send the raw message as `content-type: message/rfc822`.');
     }
@@ -49,7 +50,7 @@ export function readBodies(server: FastifyInstance, defaultBytes: number): void 
       throw new BodyProblem('bad-request', 'The body is not JSON in UTF-8.');
     }
   });
-  server.addContentTypeParser('message/rfc822', (request: FastifyRequest, payload: AsyncIterable<Buffer>) => {
+  server.addContentTypeParser('message/rfc822', (request: FastifyRequest, payload: Readable) => {
     if (request.routeOptions.config.takes === 'message') return collect(request, payload);
     throw new BodyProblem('unsupported-media-type', 'Send JSON as `content-type: application/json`.');
   });
@@ -63,13 +64,15 @@ export function readBodies(server: FastifyInstance, defaultBytes: number): void 
     done();
   });
 
-  async function collect(request: FastifyRequest, payload: AsyncIterable<Buffer>): Promise<Buffer> {
+  async function collect(request: FastifyRequest, payload: Readable): Promise<Buffer> {
     const maxBytes = request.routeOptions.config.bodyBytes?.() ?? defaultBytes;
     const tooLarge = (): BodyProblem => new BodyProblem('too-large', `The body may have ${maxBytes} octets.`);
     if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge();
     const parts: Buffer[] = [];
     let bytes = 0;
-    for await (const part of payload) {
+    // Ended early, the loop would close the connection before the answer is on it.
+    for await (const part of payload.iterator({ destroyOnReturn: false })) {
+      if (!Buffer.isBuffer(part)) throw new Error('a body that is no octets');
       bytes += part.length;
       if (bytes > maxBytes) throw tooLarge();
       heldBytes += part.length;

@@ -451,6 +451,15 @@ describe('sending a raw message', () => {
     expect([answer.status, answer.json]).toEqual([422, expect.objectContaining({ code: 'malformed-message' })]);
   });
 
+  test('folds nothing of the message into the idempotency key', async () => {
+    const answer = await (await startApi()).call('/v1/messages/mime?from=security@example.com&to=ann@example.net', {
+      method: 'POST',
+      headers: { 'content-type': 'message/rfc822', 'idempotency-key': 'k-1' },
+      body: ' folded\r\nFrom: security@example.com\r\n\r\nhello\r\n',
+    });
+    expect([answer.status, answer.json]).toEqual([422, expect.objectContaining({ code: 'malformed-message' })]);
+  });
+
   test('refuses JSON, and an octet over smtp.max_message_size', async () => {
     const relay = testConfig({ smtp: { ...testConfig().smtp, maxMessageBytes: 1024 } });
     const api = await startApi({ relay });

@@ -296,6 +296,15 @@ test('a secret never shows in a finding, whichever key it stands at', () => {
   }
 });
 
+test('webhooks are a hundred at most', () => {
+  const withEndpoints = (count: number): ReturnType<typeof loadText> =>
+    loadText(
+      `${MINIMAL}webhooks:\n${Array.from({ length: count }, (_, n) => `  - { name: w${n}, url: "https://example.com/${n}", secret: whsec_${SECRET_24} }\n`).join('')}`,
+    );
+  expect(configOf(withEndpoints(100)).webhooks).toHaveLength(100);
+  expect(faultsOf(withEndpoints(101))).toEqual([expect.stringContaining('101 endpoints, more than 100')]);
+});
+
 test('a password in clear where a hash belongs is not repeated', () => {
   const result = loadText(`credentials: [{ username: app, password: hunter2hunter2 }]\n${ROUTES}`);
   expect(faultsOf(result)).toHaveLength(1);

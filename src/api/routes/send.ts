@@ -131,7 +131,9 @@ export function addSend(api: Api, { intake, history, config }: SendDeps): void {
       if (refusal !== null) return refuseMail(reply, refusal);
       const key = request.headers['idempotency-key'];
       const content =
-        key === undefined ? body : Buffer.concat([Buffer.from(`X-Leadpush-Idempotency-Key: ${key}\r\n`), body]);
+        key === undefined || beginsFolded(body)
+          ? body
+          : Buffer.concat([Buffer.from(`X-Leadpush-Idempotency-Key: ${key}\r\n`), body]);
       return submit(request, reply, { mailFrom: query.from, recipients: query.to }, content);
     },
   );
@@ -200,7 +202,16 @@ function refuseMail(reply: FastifyReply, refusal: Refusal | Conflict): FastifyRe
   }
   const code = problemOf(refusal);
   if (code === 'unavailable') void reply.header('retry-after', RETRY_AFTER_SECONDS);
-  return refuse(reply, code, `${refusal.text}.`);
+  return refuse(reply, code, sentenceOf(refusal.text));
+}
+
+/** No message begins so: what is put before it would swallow its first line. It is refused as it stands. */
+function beginsFolded(message: Uint8Array): boolean {
+  return message[0] === 0x20 || message[0] === 0x09;
+}
+
+function sentenceOf(text: string): string {
+  return text.endsWith('.') ? text : `${text}.`;
 }
 
 function problemOf({ code, enhanced }: Refusal): ProblemCode {

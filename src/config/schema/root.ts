@@ -119,7 +119,7 @@ export function configSchema(kit: Kit): z.ZodType<Omit<Config, 'file'>> {
     ),
     webhooks: kit.defaulted(webhooksSection(kit), [], {
       type: 'list',
-      meaning: 'Endpoints that events are sent to, signed (Standard Webhooks 1.0.0).',
+      meaning: 'Endpoints that events are sent to, signed (Standard Webhooks 1.0.0); 100 at most.',
       example: '[{ name: auth, url: "https://auth.example.com/hooks/mail", secret: "..." }]',
     }),
     bounces: kit.defaulted(

@@ -13,12 +13,20 @@ const SECRET_PREFIX = 'whsec_';
 /** Standard Webhooks 1.0.0, "Signature scheme". */
 const [MIN_SECRET_BYTES, MAX_SECRET_BYTES] = [24, 64];
 const MAX_SECRETS = 2;
+/** Each is work for every event: with 1,000 of them a message waited 2.5 s for its answer. */
+const MAX_ENDPOINTS = 100;
 const FAMILIES: readonly string[] = [...new Set(EVENT_TYPES.map(familyOf))];
 /** What stands in `events`. */
 const EVENT_WORDS: readonly string[] = [...FAMILIES, ...EVENT_TYPES];
 
 export function webhooksSection(kit: Kit): z.ZodType<readonly WebhookConfig[]> {
-  return list(webhook(kit), 0);
+  return list(webhook(kit), 0).superRefine((endpoints, context) => {
+    if (endpoints.length <= MAX_ENDPOINTS) return;
+    addIssue(context, `there are ${endpoints.length} endpoints, more than ${MAX_ENDPOINTS}`, {
+      subject: 'key',
+      hint: 'let one endpoint of yours pass the events on',
+    });
+  });
 }
 
 function webhook(kit: Kit): z.ZodType<WebhookConfig> {

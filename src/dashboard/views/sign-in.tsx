@@ -43,7 +43,9 @@ export function SignIn() {
             One of the tokens under <code>http.tokens</code> in the config. With the scope <code>read</code> you can
             look; changing things and reading captured mail needs <code>admin</code>.
           </p>
-          <p className="muted">No token yet? On the machine of the relay, this makes one and the lines for the config:</p>
+          <p className="muted">
+            No token yet? On the machine of the relay, this makes one and the lines for the config:
+          </p>
           <Command text="leadpush-relay credential token --name me --scopes read,send,admin" />
         </div>
       </form>
