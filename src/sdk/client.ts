@@ -26,6 +26,7 @@ export class LeadpushRelay {
   readonly suppressions: Suppressions;
   /** The endpoints that the relay calls, and what it sent them. */
   readonly webhooks: Webhooks;
+  readonly flows: Operations['flows'];
   readonly routes: Operations['routes'];
   readonly senders: Operations['senders'];
   readonly stats: Operations['stats'];
@@ -39,7 +40,8 @@ export class LeadpushRelay {
     this.events = createEvents(transport);
     this.suppressions = createSuppressions(transport);
     this.webhooks = createWebhooks(transport);
-    const { routes, senders, stats, queue, rules } = createOperations(transport);
+    const { flows, routes, senders, stats, queue, rules } = createOperations(transport);
+    this.flows = flows;
     this.routes = routes;
     this.senders = senders;
     this.stats = stats;

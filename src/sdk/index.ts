@@ -28,6 +28,7 @@ export type {
   EventOf,
   EventType,
   Explanation,
+  Flow,
   Message,
   MessageDetail,
   Preview,

@@ -1,6 +1,6 @@
-/** `routes`, `senders`, `stats`, `queue`, `rules`: how the relay fares, and what it would do. */
-import type { CallOptions, Transport } from './transport.ts';
-import type { Explanation, QueueList, Route, Sender, Stats } from './types.ts';
+/** `flows`, `routes`, `senders`, `stats`, `queue`, `rules`: how the relay fares, and what it would do. */
+import { type CallOptions, segment, type Transport } from './transport.ts';
+import type { Explanation, Flow, QueueList, Route, Sender, Stats } from './types.ts';
 import type { paths } from './wire.ts';
 
 type StatsQuery = NonNullable<paths['/v1/stats']['get']['parameters']['query']>;
@@ -8,6 +8,10 @@ type QueueQuery = NonNullable<paths['/v1/queue']['get']['parameters']['query']>;
 type ExplainBody = paths['/v1/rules/explain']['post']['requestBody']['content']['application/json'];
 
 export interface Operations {
+  readonly flows: {
+    /** A recovery flow as one story, and whether its reset was ever delivered. `id`: as the app named it. */
+    get(id: string, options?: CallOptions): Promise<Flow>;
+  };
   readonly routes: {
     /** Every route, with its health. */
     list(options?: CallOptions): Promise<readonly Route[]>;
@@ -43,6 +47,16 @@ export function createOperations(transport: Transport): Operations {
     return data;
   };
   return {
+    flows: {
+      get: (id, options) =>
+        transport.json({
+          op: 'flows.get',
+          method: 'GET',
+          path: `/v1/flows/${segment(id)}`,
+          repeat: 'safe',
+          ...options,
+        }),
+    },
     routes: { list: (options = {}) => listOf('routes.list', '/v1/routes', options) },
     senders: { list: (options = {}) => listOf('senders.list', '/v1/senders', options) },
     stats: {

@@ -31,6 +31,7 @@ export type Route = Schemas['Route'];
 export type Sender = Schemas['Sender'];
 export type Stats = Schemas['Stats'];
 export type Explanation = Schemas['Explanation'];
+export type Flow = Schemas['Flow'];
 export type Webhook = Schemas['Webhook'];
 export type WebhookDelivery = Schemas['WebhookDelivery'];
 

@@ -67,6 +67,7 @@ const CALLS: readonly (readonly [asks: string, answer: Answer, gives: unknown, c
   ['GET /v1/suppressions/b%40example.net', json({}), {}, () => client.suppressions.get('b@example.net')],
   ['PUT /v1/suppressions/b%40example.net', json({}), {}, () => client.suppressions.put('b@example.net', {})],
   ['DELETE /v1/suppressions/b%40example.net', nothing, undefined, () => client.suppressions.delete('b@example.net')],
+  ['GET /v1/flows/reset%2F7', json({ flow: 'reset/7' }), { flow: 'reset/7' }, () => client.flows.get('reset/7')],
   ['GET /v1/routes', json({ data: [1] }), [1], () => client.routes.list()],
   ['GET /v1/senders', json({ data: [1] }), [1], () => client.senders.list()],
   ['GET /v1/stats?since=24h', json({ tags: [] }), { tags: [] }, () => client.stats.get({ since: '24h' })],
