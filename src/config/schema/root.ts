@@ -62,7 +62,11 @@ export function configSchema(kit: Kit): z.ZodType<Omit<Config, 'file'>> {
     http: kit.defaulted(
       httpSection(kit),
       {},
-      { type: 'mapping', meaning: 'Health and metrics.', example: '{ port: 8025 }' },
+      {
+        type: 'mapping',
+        meaning: 'The HTTP API under `/v1`, the dashboard at `/`, health and metrics.',
+        example: '{ port: 8025 }',
+      },
     ),
     credentials: kit.defaulted(credentialsSection(kit), [], {
       type: 'list',
