@@ -13,6 +13,11 @@ export interface Series {
 }
 
 const HEIGHT = 220;
+/** Of uPlot's templates: step from, text, and what is added below it on a new year, month, day. The pages write 24 hours everywhere. */
+const TIMES: uPlot.Axis.Values = [
+  [24 * 3600, '{MMM} {D}', null, null, null, null, null, null, 1],
+  [1, '{HH}:{mm}', '\n{MMM} {D}', null, '\n{MMM} {D}', null, null, null, 1],
+];
 const COLOURS = ['--chart-1', '--chart-2', '--chart-3', '--chart-4', '--chart-5', '--chart-6'] as const;
 
 export function Chart({
@@ -54,6 +59,7 @@ export function Chart({
             stroke: colour('--faint'),
             grid: { stroke: colour('--line'), width: 1 },
             ticks: { stroke: colour('--line') },
+            values: TIMES,
           },
           {
             stroke: colour('--faint'),
@@ -64,13 +70,13 @@ export function Chart({
           },
         ],
         series: [
-          {},
+          { label: 'Time', value: '{MMM} {D} {HH}:{mm}' },
           ...series.map(({ name }, index) => ({
             label: name,
             stroke: colour(COLOURS[index % COLOURS.length] ?? '--accent'),
             width: 1.75,
             spanGaps: false,
-            points: { show: points, size: 5 },
+            points: { show: points, size: 5, ...(points ? {} : { filter: alone }) },
             value: (_: uPlot, value: number | null) => (value === null ? '–' : format(value)),
           })),
         ],
@@ -107,6 +113,12 @@ export function Chart({
       </figcaption>
     </figure>
   );
+}
+
+/** The values that have no neighbour: no line shows them, so they get a point each. */
+function alone(plot: uPlot, index: number): number[] {
+  const values = plot.data[index] ?? [];
+  return [...values.keys()].filter((at) => values[at] != null && values[at - 1] == null && values[at + 1] == null);
 }
 
 /** Changes when the page's look does. */

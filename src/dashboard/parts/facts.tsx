@@ -28,7 +28,8 @@ export function MessageFacts({ message }: { readonly message: MessageDetail }) {
           <code>{message.message_id}</code>
         </Fact>
         <Fact name="tag">
-          {message.tag ?? 'none'} <span className="faint">from {message.tag_source}</span>
+          {message.tag ?? 'none'}{' '}
+          {message.tag === null ? null : <span className="faint">from {message.tag_source}</span>}
         </Fact>
         <Fact name="lane">{message.priority}</Fact>
         {message.flow === null ? null : (
