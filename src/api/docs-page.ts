@@ -54,6 +54,7 @@ h3 { margin: 2.5rem 0 0; }
 table { border-collapse: collapse; width: 100%; }
 td, th { border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent); padding: 0.3rem 0.6rem 0.3rem 0; text-align: left; vertical-align: top; }
 .scope { border: 1px solid; border-radius: 0.5rem; font-size: 0.8rem; padding: 0 0.5rem; }
+@media (max-width: 40rem) { table { display: block; overflow-x: auto; } .call, h3 { overflow-wrap: anywhere; } }
 `;
 
 /** The page for the OpenAPI document `text`, as HTML. */
