@@ -30,6 +30,8 @@ export function sendError(error: unknown, send: FailedSend): RelayError {
 
 function hintWithoutReply(error: unknown, { start }: FailedSend): string {
   if (NO_CONNECTION.test(errorText(error))) return `Is the relay running? Start it with: ${start}`;
+  if (errorCode(error) === 'EENVELOPE')
+    return 'Write addresses whole: --to ann@example.net --from no-reply@example.com';
   return errorCode(error) === 'ETLS'
     ? 'smtp.listeners in the config says whether the listener has TLS; --tls names it.'
     : '';
