@@ -1,5 +1,6 @@
 /** The door: a token of `http.tokens`, once; the relay keeps a session in a cookie that no script can read. */
 import { useState, type FormEvent } from 'react';
+import { ApiError } from '../api/client.ts';
 import { useSignIn } from '../api/session.ts';
 import { Command } from '../parts/show.tsx';
 
@@ -31,7 +32,9 @@ export function SignIn() {
           </label>
           {signIn.isError ? (
             <p className="text-bad" role="alert">
-              {signIn.error.message}
+              {signIn.error instanceof ApiError && signIn.error.code === 'unauthorized'
+                ? 'This relay knows no such token.'
+                : signIn.error.message}
             </p>
           ) : null}
           <p>
