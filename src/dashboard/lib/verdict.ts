@@ -103,12 +103,12 @@ function onDelivery(message: MessageDetail, delivery: Delivery, story: Story, no
       return {
         mood,
         text: `Not delivered yet, ${span(waited)} after it was accepted. ${tried}.`,
-        why: waited < lateFrom(message) ? '' : `It waits because of ${whyLate(story, attempts, accepted, nowMs)}.`,
+        why: waited < lateFrom(message) ? '' : `Most of that time is ${whyLate(story, attempts, accepted, nowMs)}.`,
         next:
           due === null
             ? ''
             : Date.parse(due) <= nowMs
-              ? `An attempt over ${delivery.route} is due now.`
+              ? `An attempt over ${delivery.route} is due now, or as soon as that route is up and has room.`
               : `The next attempt is in ${span(Date.parse(due) - nowMs)}, over ${delivery.route}.`,
       };
     }

@@ -8,7 +8,7 @@ import { Link } from './link.tsx';
 import { SearchBox } from './search-box.tsx';
 import { VIEWS } from './views.ts';
 
-const THEME_NAMES = { system: 'Auto', light: 'Light', dark: 'Dark' } as const;
+const THEME_NAMES = { system: 'Auto theme', light: 'Light', dark: 'Dark' } as const;
 const LIVE_TEXT = { connecting: 'connecting', live: 'live', lost: 'not live: reconnecting' } as const;
 const LIVE_CLASS = { connecting: '', live: 'on', lost: 'off' } as const;
 
