@@ -78,6 +78,7 @@ function verdict(one: Partial<DeliveryView>, over: Partial<VerdictInput> = {}): 
     deliveries: [delivery(one)],
     attempts: [],
     events: [],
+    routeEvents: [],
     now: NOW + 1000,
     placeOptions: ' --data ./d',
     ...over,
@@ -90,6 +91,47 @@ describe('the verdict', () => {
     expect(verdict({ state: 'delivered', attempts: 1, deliveredAt: NOW + 63 }, { attempts: [took] })).toBe(
       'Delivered to ann@example.net: ses (mx.example.net:587) took it on 2026-01-05 10:00:00Z, 63 ms after it was accepted, ' +
         'and answered: 250 2.0.0 Ok. If it is not in the inbox, ask there and look in the spam folder.',
+    );
+  });
+
+  test('on a mail that was late says where the time went, the longest part first', () => {
+    const first: AttemptView = {
+      ...attempt,
+      startedAt: NOW + 20_000,
+      timings_ms: { queue: 20_000, transaction: 1000 },
+    };
+    const took: AttemptView = {
+      ...attempt,
+      number: 2,
+      startedAt: NOW + 81_000,
+      outcome: 'delivered',
+      timings_ms: { connect: 10 },
+    };
+    expect(
+      verdict({ state: 'delivered', attempts: 2, deliveredAt: NOW + 81_010 }, { attempts: [first, took] }),
+    ).toContain(
+      'Late because of the wait after ses answered "451 4.2.1 mailbox busy" (1 min), and the wait in the queue before the first attempt (20 s). If it is not',
+    );
+  });
+
+  test('on a mail that waited for its route names the route and what was wrong with it', () => {
+    const took: AttemptView = {
+      ...attempt,
+      startedAt: NOW + 40_000,
+      outcome: 'delivered',
+      timings_ms: { connect: 10 },
+    };
+    const down = {
+      type: 'route.down',
+      timestamp: new Date(NOW).toISOString(),
+      data: { route: { name: 'ses', reason: 'refused' } },
+    } as const;
+    const over = {
+      attempts: [took],
+      routeEvents: [{ ...down, data: { event_id: 'evt_1', seq: 1, ...down.data } }],
+    } as const;
+    expect(verdict({ state: 'delivered', attempts: 1, deliveredAt: NOW + 40_010 }, over as never)).toContain(
+      'Late because of the wait while route ses was down: refused (40 s).',
     );
   });
 

@@ -47,15 +47,17 @@ export async function readStory(
   const attempts = await history.attempts(id);
   const routes = await history.events({ types: ROUTE_EVENTS, limit: MAX_ROUTE_EVENTS });
   const named = message.deliveries.filter(({ recipient }) => recipient.toLowerCase() === key.toLowerCase());
+  const routeEvents = concerning(message, routes);
   const verdict = verdictOn({
     message,
     deliveries: named.length > 0 ? named : message.deliveries,
     attempts,
     events,
+    routeEvents,
     now,
     placeOptions,
   });
-  return { id, message, attempts, events, routeEvents: concerning(message, routes), verdict };
+  return { id, message, attempts, events, routeEvents, verdict };
 }
 
 /** Those of `routes` (in time order) that tell why `message` waited or took another way. */

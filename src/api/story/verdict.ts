@@ -12,6 +12,7 @@ import { clean, cut } from './clean.ts';
 import { answerOf, describeAttempt, describeEvent, describeReport } from './describe-event.ts';
 import { dateTime, span } from './format.ts';
 import { shellWord } from '../../core/shell-word.ts';
+import { whyLate } from './why-late.ts';
 
 export interface Verdict {
   /** The state it is about, for colour; `mixed` when several recipients have several. */
@@ -25,6 +26,8 @@ export interface VerdictInput {
   readonly deliveries: readonly DeliveryFacts[];
   readonly attempts: readonly AttemptFacts[];
   readonly events: readonly WireEvent[];
+  /** `route.down` and `route.up` of its routes, oldest first. */
+  readonly routeEvents: readonly WireEvent[];
   readonly now: number;
   /** What a next step repeats: ` --config FILE`, or nothing. */
   readonly placeOptions: string;
@@ -57,7 +60,13 @@ export function verdictOnRejection(events: readonly WireEvent[]): Verdict {
 function verdictOnDelivery(input: VerdictInput, delivery: DeliveryFacts): string {
   const { message, now, placeOptions } = input;
   const to = clean(delivery.recipient);
-  const last = input.attempts.filter((attempt) => attempt.deliveryId === delivery.id).at(-1);
+  const attempts = input.attempts.filter((attempt) => attempt.deliveryId === delivery.id);
+  const last = attempts.at(-1);
+  const late = (lead: string, until: number): string => {
+    const { routeEvents } = input;
+    const why = whyLate({ attempts, routeEvents, priority: message.priority, from: message.acceptedAt, to: until });
+    return why === null ? '' : ` ${lead} ${why}.`;
+  };
   const trouble = last === undefined ? shownResponse(delivery.lastResponse) : describeAttempt(last);
   const reason = reasonOf(input.events, delivery);
   const at = dateTime(delivery.updatedAt);
@@ -72,7 +81,7 @@ function verdictOnDelivery(input: VerdictInput, delivery: DeliveryFacts): string
       }
       const answer = last === undefined ? shownResponse(delivery.lastResponse) : answerOf(last);
       const hop = last?.next_hop == null ? route : `${route} (${clean(last.next_hop)})`;
-      return `Delivered to ${to}: ${hop} took it on ${dateTime(when)}, ${took} after it was accepted, and answered: ${answer}. ${afterwards(input, delivery)}`;
+      return `Delivered to ${to}: ${hop} took it on ${dateTime(when)}, ${took} after it was accepted, and answered: ${answer}.${late('Late because of', when)} ${afterwards(input, delivery)}`;
     }
     case 'queued':
     case 'deferred': {
@@ -85,7 +94,7 @@ function verdictOnDelivery(input: VerdictInput, delivery: DeliveryFacts): string
             : `next attempt in ${span(next - now)}`;
       const so =
         delivery.attempts === 0 ? 'nothing was tried yet' : `${tries(delivery.attempts)}, the last one over ${trouble}`;
-      return `Not delivered to ${to} yet: ${so}; ${due} over ${clean(delivery.route)}; it is given up on ${dateTime(message.deadline)}.`;
+      return `Not delivered to ${to} yet: ${so}; ${due} over ${clean(delivery.route)}; it is given up on ${dateTime(message.deadline)}.${late('Most of the time so far is', now)}`;
     }
     case 'sending':
       return `Being sent to ${to} just now, over ${clean(delivery.route)}.`;
@@ -96,7 +105,7 @@ function verdictOnDelivery(input: VerdictInput, delivery: DeliveryFacts): string
         delivery.attempts === 0
           ? 'nothing could be tried'
           : `${tries(delivery.attempts)}, the last one over ${trouble}`;
-      return `Expired for ${to} on ${at}: not delivered in the ${span(message.deadline - message.acceptedAt)} it had; ${why}.`;
+      return `Expired for ${to} on ${at}: not delivered in the ${span(message.deadline - message.acceptedAt)} it had; ${why}.${late('Most of it is', message.deadline)}`;
     }
     case 'superseded':
       return `Superseded for ${to} on ${at}: a newer message took its place${newerOf(delivery)}${reason}.`;
