@@ -225,7 +225,8 @@ describe('a message that the relay dies with again and again', () => {
     expect((await home.cli(['queue', 'retry', id])).code).toBe(0);
     await relay.line(about('message.delivered', id));
     expect(hop.accepted()).toHaveLength(1);
-  });
+    // Four starts, and the rest of ten seconds before the third try.
+  }, 60_000);
 
   it('does not hold up the mail beside it', async () => {
     hop.on('DATA', (context) => (context.hop.reached('DATA') === 1 ? stall : null));
