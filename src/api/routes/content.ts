@@ -8,6 +8,7 @@ import { parseMessageId } from '../../core/ids.ts';
 import type { HistoryStore } from '../../store/store.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { refuse } from '../answer.ts';
+import { logContentRead } from '../content-read.ts';
 import { type Api, problems } from '../api.ts';
 
 export interface ContentDeps {
@@ -50,16 +51,7 @@ export function addContent(api: Api, { history, log }: ContentDeps): void {
           'Content goes with the last delivery; captured content with retention.sandbox.',
         );
       }
-      log.info(
-        {
-          event: 'content.read',
-          request_id: request.id,
-          message: id,
-          caller: request.caller?.name,
-          client: request.ip,
-        },
-        'somebody read a message',
-      );
+      logContentRead(log, request, id);
       return reply
         .header('content-disposition', `attachment; filename="${id}.eml"`)
         .type('message/rfc822')

@@ -14,6 +14,7 @@ import type { SignatureCheck } from '../../signing/sign.ts';
 import type { AttemptView, HistoryStore, MessageView } from '../../store/store.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { refuse } from '../answer.ts';
+import { logContentRead } from '../content-read.ts';
 import { type Api, problems } from '../api.ts';
 import { type WireHeaderField, preview, type WirePreview } from '../wire/preview.ts';
 import type { FastifyReply } from 'fastify';
@@ -67,16 +68,7 @@ export function addPreview(api: Api, { history, signatures, log }: PreviewDeps):
       const { id } = request.params;
       const content = await contentOf(id);
       if (content === null) return nothing(reply);
-      log.info(
-        {
-          event: 'content.read',
-          request_id: request.id,
-          message: id,
-          caller: request.caller?.name,
-          client: request.ip,
-        },
-        'somebody read a message',
-      );
+      logContentRead(log, request, id);
       return wirePreview(openMail(content), await signatures().check(content));
     },
   );
