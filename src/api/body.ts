@@ -5,7 +5,8 @@
  * large requests costs a known amount of memory.
  */
 import type { Readable } from 'node:stream';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Clock } from '../core/time.ts';
 import type { ProblemCode } from './problem.ts';
 
 declare module 'fastify' {
@@ -19,6 +20,8 @@ declare module 'fastify' {
 
 /** Octets of all bodies in memory. */
 const MAX_HELD_BYTES = 192 * 1024 ** 2;
+/** How long the rest of a refused body is read and thrown away. */
+const LINGER_MS = 10_000;
 
 /** Thrown through the framework to the error handler, which answers with the problem. */
 export class BodyProblem extends Error {
@@ -29,6 +32,21 @@ export class BodyProblem extends Error {
     this.name = 'BodyProblem';
     this.code = code;
   }
+}
+
+/**
+ * Lets a client that is still sending a refused body read the answer. Closed at once, as the framework would have it, a connection
+ * with octets that nobody read is reset, and the answer is lost with it (RFC 9112, section 9.6): what comes is thrown away instead,
+ * for ten seconds at most.
+ */
+export function discardRest({ raw }: FastifyRequest, reply: FastifyReply, clock: Clock): void {
+  if (raw.complete) return;
+  reply.removeHeader('connection');
+  reply.raw.once('finish', () => {
+    if (raw.complete) return;
+    const cancel = clock.after(LINGER_MS, () => raw.socket.destroy());
+    raw.once('close', cancel).resume();
+  });
 }
 
 /** Makes `server` read the bodies of its calls; `defaultBytes` where a call names no limit. */

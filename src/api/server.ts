@@ -21,7 +21,7 @@ import type { Clock } from '../core/time.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { refuse } from './answer.ts';
-import { BodyProblem, readBodies } from './body.ts';
+import { BodyProblem, discardRest, readBodies } from './body.ts';
 import { addCalls, type CallDeps } from './calls.ts';
 import { createCallerCheck } from './caller.ts';
 import { DOCS_STYLE, docsPage } from './docs-page.ts';
@@ -151,6 +151,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
   });
   server.setErrorHandler((error, request, reply) => {
     const status = statusOf(error);
+    discardRest(request, reply, clock);
     if (error instanceof ValidationError) {
       refuse(reply, 'validation', 'Some values are not accepted: see errors.', error.errors);
     } else if (error instanceof RelayError) {
@@ -158,8 +159,6 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
       void reply.header('retry-after', '5');
       refuse(reply, 'unavailable', 'The store does not answer just now; the log says why.');
     } else if (error instanceof BodyProblem) {
-      // What was not read of the body need not be: the client is told and the connection ends.
-      void reply.header('connection', 'close');
       if (error.code === 'unavailable') void reply.header('retry-after', '5');
       refuse(reply, error.code, error.message);
     } else if (status === 413) {

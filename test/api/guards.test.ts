@@ -1,4 +1,5 @@
-import { connect } from 'node:net';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { isCrossOrigin } from '../../src/api/origin.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
@@ -183,6 +184,49 @@ describe('limits', () => {
       body,
     });
     expect(next.status).toBe(202);
+  });
+});
+
+describe('a client that still sends a body that was refused', () => {
+  const size = 40 * 1024 ** 2;
+  const piece = Buffer.alloc(1024 ** 2, ' ');
+
+  function post(api: ApiBench, type: string): Socket {
+    const client = connect(api.port, '127.0.0.1').pause();
+    client.write(
+      `POST /v1/messages/mime?from=&to=ann@example.net HTTP/1.1\r\nHost: localhost\r\nContent-Type: ${type}\r\nContent-Length: ${size}\r\n\r\n`,
+    );
+    return client;
+  }
+
+  test.each([
+    ['a message over the limit', 'message/rfc822', 413],
+    ['a body that no call takes', 'text/plain', 415],
+    ['JSON where a message belongs', 'application/json', 415],
+  ])('has its answer after all of it: %s', async (_what, type, status) => {
+    const client = post(await startApi(), type);
+    for (let sent = 0; sent < size; sent += piece.length) {
+      if (!client.write(piece)) await once(client, 'drain');
+    }
+    const answer = once(client, 'data');
+    client.resume();
+    expect(String(await answer)).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    client.destroy();
+  });
+
+  test('is listened to for ten seconds and no longer', async () => {
+    const api = await startApi();
+    const client = post(api, 'message/rfc822').resume();
+    client.on('error', () => {});
+    await once(client, 'data');
+    let open = true;
+    const closed = once(client, 'close').then(() => (open = false));
+    await api.clock.advance(9_999);
+    client.write(piece);
+    expect(open).toBe(true);
+    await api.clock.advance(1);
+    await closed;
+    expect(open).toBe(false);
   });
 });
 
