@@ -126,6 +126,24 @@ describe('project text', () => {
   });
 });
 
+describe('tests', () => {
+  const tests = projectFiles().filter((file) => /^test\/.*\.ts$/.test(file));
+
+  test("have every Debian package that they name installed by CI's script", () => {
+    const named = tests.flatMap((file) =>
+      [...read(file).matchAll(/need(?:Program|File)\(\s*'[^']+',\s*'([^']+)'/g)].map((match) => match[1]),
+    );
+    expect(named).toContain('chromium');
+    const installed = [...read('.ci/run').matchAll(/^ {2}\/\S+:(\S+)$/gm)].map((match) => match[1]);
+    expect([...new Set(named)].filter((name) => !installed.includes(name))).toEqual([]);
+  });
+
+  test('draw the values of properties from the one place that CI can fix', () => {
+    const own = "from 'fast-" + "check'";
+    expect(tests.filter((file) => read(file).includes(own))).toEqual(['test/support/properties.ts']);
+  });
+});
+
 describe('packages', () => {
   test('of the lock file are the ones that package.json asks for', () => {
     expect(lock.packages['']).toMatchObject({

@@ -1,5 +1,5 @@
+import fc from '../support/properties.ts';
 /** Values for a JSON schema of our own OpenAPI document: right ones, and ones that are wrong in some way. */
-import fc from 'fast-check';
 
 export interface Schema {
   readonly $ref?: string;

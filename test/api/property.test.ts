@@ -4,7 +4,6 @@
  * known code, and answers that match their schema.
  */
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { RouteConfig } from '../../src/config/types.ts';
 import { codes, PROBLEMS } from '../../src/api/problem.ts';
@@ -13,6 +12,7 @@ import { refuse } from '../../src/core/refusal.ts';
 import { address } from '../support/address.ts';
 import { testConfig, testCredential, testMxRoute, testSmtpRoute, testTag } from '../support/config.ts';
 import { BOUNCED, DEFERRED, REJECTED, START_MS, until } from '../store/fixture.ts';
+import fc from '../support/properties.ts';
 import { perhapsWrong, right, type Schema, TEXTS } from './any-schema.ts';
 import { type Answer, type ApiBench, startApi } from './support.ts';
 

@@ -1,7 +1,6 @@
 import { appendFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
-import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
 import { logEvent } from '../../src/app/event-log.ts';
 import { createLineSplitter, MAX_LINE_BYTES } from '../../src/cli/line-splitter.ts';
@@ -11,6 +10,7 @@ import { runCli } from '../../src/cli/program.ts';
 import type { RelayEvent } from '../../src/core/event.ts';
 import { isoTime } from '../../src/core/time.ts';
 import type { LogFields } from '../../src/telemetry/log.ts';
+import fc from '../support/properties.ts';
 import { BOUNCED, BUSY, DELIVERED, HOSTILE, REFUSED, seed } from './seed.ts';
 import { createTestIo, NOW, run, tempFolder, type TestIo, type TestIoOptions } from './support.ts';
 

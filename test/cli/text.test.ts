@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { clean, cut } from '../../src/api/story/clean.ts';
 import { size, span } from '../../src/api/story/format.ts';
@@ -6,6 +5,7 @@ import { table } from '../../src/cli/format.ts';
 import { createPaint } from '../../src/cli/paint.ts';
 import { sinceOption } from '../../src/cli/time-option.ts';
 import { createManualClock } from '../support/clock.ts';
+import fc from '../support/properties.ts';
 
 const HARMFUL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
 

@@ -2,12 +2,12 @@
 import { execFileSync } from 'node:child_process';
 import { hostname } from 'node:os';
 import path from 'node:path';
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { formatFindings } from '../../src/config/finding.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { EVENT_TYPES } from '../../src/core/event.ts';
 import { TEST_CONNECT_TIMEOUTS, testMxRoute, testTag } from '../support/config.ts';
+import fc from '../support/properties.ts';
 import { configOf, createConfigFolder, faultsOf, loadText, MINIMAL } from './config-folder.ts';
 
 const SECRET_24 = Buffer.alloc(24, 7).toString('base64');

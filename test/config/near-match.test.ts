@@ -1,7 +1,7 @@
 /** "Did you mean ...?": slips are found, other words are not. */
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { didYouMean, nearMatch } from '../../src/config/near-match.ts';
+import fc from '../support/properties.ts';
 
 const KEYS = ['listeners', 'trusted_networks', 'max_message_size', 'connect_timeout', 'hostname'];
 

@@ -1,6 +1,5 @@
 /** Domains, hosts, networks, loopback. */
 import { BlockList, isIP } from 'node:net';
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
   isLoopback,
@@ -10,6 +9,7 @@ import {
   parseNetwork,
   parseServer,
 } from '../../src/config/network.ts';
+import fc from '../support/properties.ts';
 
 const runs = { numRuns: 300 };
 

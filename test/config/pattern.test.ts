@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parsePattern } from '../../src/config/pattern.ts';
+import fc from '../support/properties.ts';
 
 function matches(source: string, text: string): boolean {
   const parsed = parsePattern(source);

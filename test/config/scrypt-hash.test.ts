@@ -1,8 +1,8 @@
 /** Password hashes: made, read, verified, and kept within bounds. */
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { hashPassword, parseScryptHash, verifyPassword } from '../../src/config/scrypt-hash.ts';
 import type { ScryptHash } from '../../src/config/types.ts';
+import fc from '../support/properties.ts';
 
 const SALT = 'c2FsdHNhbHQ=';
 const HASH = 'MDEyMzQ1Njc4OWFiY2RlZg==';

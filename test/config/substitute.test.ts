@@ -1,7 +1,7 @@
 /** `${NAME}` and `${file:PATH}`: what goes in, what stays, and that nothing is looked at twice. */
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type Lookups, substitute } from '../../src/config/substitute.ts';
+import fc from '../support/properties.ts';
 
 const runs = { numRuns: 500 };
 const unset: Lookups = {

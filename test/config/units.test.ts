@@ -1,7 +1,7 @@
 /** Durations, sizes and rates: what is written is what is meant, and nothing else is taken. */
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { durationText, parseDuration, parseRate, parseSize } from '../../src/config/units.ts';
+import fc from '../support/properties.ts';
 
 const DURATION_UNITS = [
   ['ms', 1],

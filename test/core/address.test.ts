@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { addressKey, domainOf, type EnvelopeAddress, parseEnvelopeAddress } from '../../src/core/address.ts';
+import fc from '../support/properties.ts';
 
 const ASCII = { smtpUtf8: false };
 const UTF8 = { smtpUtf8: true };

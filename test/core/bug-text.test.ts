@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { bugText } from '../../src/core/bug-text.ts';
 import { RelayError } from '../../src/core/errors.ts';
+import fc from '../support/properties.ts';
 
 const SECRET = 'https://accounts.example.com/reset?token=s3cret';
 

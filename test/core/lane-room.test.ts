@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { lanesOf } from '../../src/core/lane-room.ts';
+import fc from '../support/properties.ts';
 
 describe('the reserve', () => {
   it('keeps a fifth for critical mail, and a tenth more from bulk', () => {

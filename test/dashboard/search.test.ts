@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { momentOf, NO_SEARCH, parseSearch, queryOf, searchOf, searchText } from '../../src/dashboard/lib/search.ts';
+import fc from '../support/properties.ts';
 
 describe('what is typed into the search box', () => {
   test.each([

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { parseCapabilities } from '../../src/delivery/smtp/capabilities.ts';
+import fc from '../support/properties.ts';
 
 test('the keywords of an EHLO reply are read whatever their case', () => {
   const reply = '250-mx.example.net\n250-pipelining\n250-SIZE 1000\n250-8BitMime\n250-SMTPUTF8\n250-StartTLS\n250 DSN';

@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream';
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { endOfData, stuffDots, writeContent } from '../../src/delivery/smtp/content.ts';
+import fc from '../support/properties.ts';
 
 /** What a server makes of it: RFC 5321, section 4.5.2. */
 function unstuff(wire: string): string {

@@ -1,8 +1,8 @@
 /** DELIVERBY (RFC 2852): the time that is left goes along with the message where the server takes it. */
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { parseCapabilities } from '../../src/delivery/smtp/capabilities.ts';
 import { mailParametersOf } from '../../src/delivery/smtp/envelope.ts';
+import fc from '../support/properties.ts';
 import { manualBench, requestFor } from './fixture.ts';
 
 const NOW = Date.parse('2026-01-05T10:00:00Z');

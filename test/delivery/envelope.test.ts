@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import fc from '../support/properties.ts';
 import { bench, CONTENT } from './fixture.ts';
 
 const ODD_ADDRESSES = [

@@ -1,5 +1,4 @@
 /** The parts of direct delivery that decide without a network. */
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { PRIORITIES } from '../../src/core/message.ts';
 import type { AttemptFacts, Cause, Outcome } from '../../src/core/outcome.ts';
@@ -13,6 +12,7 @@ import { sumUp } from '../../src/delivery/mx/tries.ts';
 import { SMTP_TIMEOUTS } from '../../src/delivery/smtp/timeouts.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
 import { createManualClock } from '../support/clock.ts';
+import fc from '../support/properties.ts';
 import { domainsOf, NOW } from './mx-fixture.ts';
 
 const never = (): AbortSignal => new AbortController().signal;

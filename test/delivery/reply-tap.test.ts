@@ -1,8 +1,8 @@
 import type net from 'node:net';
 import { PassThrough } from 'node:stream';
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createReplyTap, type ReplyTap } from '../../src/delivery/smtp/reply-tap.ts';
+import fc from '../support/properties.ts';
 
 /** A tap that was fed with `chunks`. */
 function fed(chunks: readonly string[], maxBytes = 1_000_000): ReplyTap {

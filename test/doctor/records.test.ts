@@ -1,11 +1,11 @@
 /** The readers of SPF, DKIM and DMARC records: what they make of good ones, of broken ones, and of anything at all. */
 import { generateKeyPairSync } from 'node:crypto';
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseDkimRecord } from '../../src/doctor/dkim-record.ts';
 import { isDmarcRecord, parseDmarcRecord } from '../../src/doctor/dmarc-record.ts';
 import { isSpfRecord, parseSpfRecord } from '../../src/doctor/spf-record.ts';
 import { parseTagList } from '../../src/doctor/tag-list.ts';
+import fc from '../support/properties.ts';
 
 /** Texts that look like records more often than chance would have it. */
 const recordLike = fc.oneof(

@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { BOUNCE_CLASSES, type BounceClass } from '../../src/core/bounce.ts';
 import type { Cause, Outcome, Stage } from '../../src/core/outcome.ts';
 import { classifyBounce, classifyReport } from '../../src/feedback/classify.ts';
 import { parseReply } from '../../src/mail/reply.ts';
+import fc from '../support/properties.ts';
 
 type Rejected = Extract<Outcome, { kind: 'rejected' }>;
 

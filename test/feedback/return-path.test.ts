@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createIds } from '../../src/core/ids.ts';
 import { createReturnPaths } from '../../src/feedback/return-path.ts';
 import { createManualClock } from '../support/clock.ts';
+import fc from '../support/properties.ts';
 
 const secret = new Uint8Array(32).fill(7);
 const paths = createReturnPaths(secret);

@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { submissionDigest } from '../../src/intake/digest.ts';
 import { scanHeader } from '../../src/mail/header.ts';
 import { address } from '../support/address.ts';
+import fc from '../support/properties.ts';
 
 interface Mail {
   readonly header?: string;

@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { mailboxField } from '../../src/intake/mailbox-field.ts';
 import { parseFrom } from '../../src/mail/from.ts';
 import { scanHeader } from '../../src/mail/header.ts';
+import fc from '../support/properties.ts';
 
 describe('a mailbox field', () => {
   it.each([

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { addressGroup, createNetworks, normalizeAddress } from '../../src/intake/networks.ts';
+import fc from '../support/properties.ts';
 
 describe('createNetworks', () => {
   test('contains the first and the last address of a network and neither neighbour', () => {

@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseTtl, readRelayHeaders, type RelayHeaders } from '../../src/intake/relay-headers.ts';
 import { scanHeader } from '../../src/mail/header.ts';
 import type { CredentialConfig } from '../../src/config/types.ts';
 import { testCredential } from '../support/config.ts';
+import fc from '../support/properties.ts';
 
 function read(header: string, credential: CredentialConfig | null = null): RelayHeaders {
   const bytes = Buffer.from(`From: a@example.com\r\n${header}\r\n\r\nbody\r\n`);

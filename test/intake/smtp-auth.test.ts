@@ -1,10 +1,10 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { CredentialConfig } from '../../src/config/types.ts';
 import type { CredentialCheck } from '../../src/intake/credentials.ts';
 import { createNetworks } from '../../src/intake/networks.ts';
 import { startAuth } from '../../src/intake/smtp-auth.ts';
 import { MAX_AUTH_LINE_BYTES } from '../../src/intake/smtp-wire.ts';
+import fc from '../support/properties.ts';
 import { credentialFor, type Rig, useSmtp } from '../support/smtp-listener.ts';
 
 const b64 = (text: string): string => Buffer.from(text, 'utf8').toString('base64');

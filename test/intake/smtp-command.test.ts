@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseMailCommand, parseRcptCommand } from '../../src/intake/smtp-command.ts';
+import fc from '../support/properties.ts';
 
 const bytes = (text: string): Uint8Array => Buffer.from(text, 'utf8');
 const mail = (text: string) => parseMailCommand(bytes(text));

@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ContentCollector, hasBadLineEnds } from '../../src/intake/smtp-content.ts';
 import type { ContentMemory } from '../../src/intake/smtp-limits.ts';
+import fc from '../support/properties.ts';
 
 const open = (maxBytes = 1_000_000, memory: ContentMemory = memoryOf(Infinity)): ContentCollector =>
   new ContentCollector({ maxBytes, memory });

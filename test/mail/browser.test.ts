@@ -2,10 +2,10 @@
  * The link audit beside a browser: made-up pages that take markup apart are read by both. Every address that the browser has in an
  * element, and every host that it shows on a link, must be found, unless the audit says that it has not read the page whole.
  */
-import fc from 'fast-check';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readLinks } from '../../src/mail/links.ts';
+import fc from '../support/properties.ts';
 import { needProgram } from '../support/relay.ts';
 
 const PAGES = 4000;

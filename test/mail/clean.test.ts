@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { cleanRemoteText } from '../../src/mail/clean.ts';
+import fc from '../support/properties.ts';
 
 const clean = (text: string): string => cleanRemoteText(text, 500);
 

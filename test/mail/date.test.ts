@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { formatMailDate } from '../../src/mail/date.ts';
+import fc from '../support/properties.ts';
 
 test.each([
   [Date.UTC(2026, 0, 5, 10, 0, 0, 999), 'Mon, 05 Jan 2026 10:00:00 +0000'],

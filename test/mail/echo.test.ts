@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isPlainThanks, strikeEchoes } from '../../src/mail/echo.ts';
+import fc from '../support/properties.ts';
 
 const message = (body: string, subject = 'Use code 555123 to reset', headers = ''): Buffer =>
   Buffer.from(`From: a@example.com\r\nSubject: ${subject}\r\n${headers}\r\n${body}\r\n`);

@@ -1,8 +1,8 @@
 import addressparser from 'nodemailer/lib/addressparser';
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseFrom, parseFromValue } from '../../src/mail/from.ts';
 import { parseMessage } from '../../src/mail/parse.ts';
+import fc from '../support/properties.ts';
 
 function reason(value: string): string {
   const parsed = parseFromValue(value);

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   assemble,
@@ -9,6 +8,7 @@ import {
   type MessageLayout,
   scanHeader,
 } from '../../src/mail/header.ts';
+import fc from '../support/properties.ts';
 
 function bytes(text: string): Buffer {
   return Buffer.from(text, 'latin1');

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { findCssAddresses } from '../../src/mail/css-links.ts';
 import { readTarget } from '../../src/mail/link-target.ts';
 import { type Link, MAX_LINKS, readLinks } from '../../src/mail/links.ts';
 import { findTextLinks } from '../../src/mail/text-links.ts';
+import fc from '../support/properties.ts';
 
 const part = (kind: 'text' | 'html', text: string) => ({ kind, type: `text/${kind}`, text, octets: text.length });
 const html = (text: string): readonly Link[] => readLinks([part('html', text)]).links;

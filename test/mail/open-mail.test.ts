@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { openMail } from '../../src/mail/open-mail.ts';
+import fc from '../support/properties.ts';
 
 const lines = (...text: readonly string[]): Buffer => Buffer.from(text.join('\r\n'), 'latin1');
 

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { MAX_LINE_OCTETS, MAX_RECEIVED_FIELDS, parseMessage } from '../../src/mail/parse.ts';
+import fc from '../support/properties.ts';
 
 function bytes(text: string): Buffer {
   return Buffer.from(text, 'latin1');

@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { MAX_TEXT_OCTETS, readParts } from '../../src/mail/parts.ts';
 import { MAX_DASHED_LINES, MAX_DEPTH, MAX_PARTS } from '../../src/mail/walk-parts.ts';
+import fc from '../support/properties.ts';
 
 const bytes = (text: string): Buffer => Buffer.from(text.replace(/\r?\n/g, '\r\n'), 'latin1');
 const textsOf = (text: string): string[] => readParts(bytes(text)).texts.map((part) => part.text);

@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseMessageId } from '../../src/core/ids.ts';
 import { fieldValue, scanHeader } from '../../src/mail/header.ts';
 import { formatReceived, type ReceivedFacts } from '../../src/mail/received.ts';
 import { address } from '../support/address.ts';
+import fc from '../support/properties.ts';
 
 const id = parseMessageId('msg_01jgzkp8r0abcdefghjkmnpqrs');
 if (id === null) throw new Error('not an id');

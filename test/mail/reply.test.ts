@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseReply } from '../../src/mail/reply.ts';
+import fc from '../support/properties.ts';
 
 describe('a reply', () => {
   test.each([

@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseContentType, readPart, splitMultipart, MAX_PARTS } from '../../src/mail/multipart.ts';
 import { readReport } from '../../src/mail/report.ts';
+import fc from '../support/properties.ts';
 import { complaint, eximBounce, exchangeBounce, gmailBounce, OUT_OF_OFFICE, postfixBounce } from './bounces.ts';
 
 const read = (text: string) => readReport(Buffer.from(text));

@@ -1,10 +1,10 @@
-import fc from 'fast-check';
 import type { LinkAudit } from '../../src/core/link-audit.ts';
 import { describe, expect, test } from 'vitest';
 import { type MailParts, readParts, type TextPart, type Unread } from '../../src/mail/parts.ts';
 import { formatAudit } from '../../src/policy/format-audit.ts';
 import { type FindingPlace, LINK_CODES, sentenceOf, severityOf } from '../../src/policy/link-findings.ts';
 import { auditLinks, GMAIL_CLIPS_AT, type LinkPolicy, MAX_LISTED, refusalOfAudit } from '../../src/policy/links.ts';
+import fc from '../support/properties.ts';
 
 const POLICY: LinkPolicy = { hosts: ['accounts.acme.com', '*.cdn.acme.com'], schemes: ['https'], action: 'reject' };
 const GOOD = 'https://accounts.acme.com/reset?token=S3CRET';

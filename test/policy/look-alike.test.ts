@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createImitationFinder, findLookAlike } from '../../src/policy/look-alike.ts';
+import fc from '../support/properties.ts';
 
 describe('letters of a domain', () => {
   test.each([

@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createSlots } from '../../src/queue/slots.ts';
 import { createManualClock } from '../support/clock.ts';
+import fc from '../support/properties.ts';
 
 describe('slots', () => {
   it('are as many as the capacity for critical mail, and come back when given', () => {

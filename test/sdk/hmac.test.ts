@@ -1,8 +1,8 @@
 /** HMAC-SHA-256, by Web Crypto and without it: RFC 4231, and the same verdict as node:crypto on anything. */
 import { createHmac as nodeHmac, webcrypto } from 'node:crypto';
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createHmac } from '../../src/sdk/hmac.ts';
+import fc from '../support/properties.ts';
 
 const bytes = (from: Uint8Array | string): Uint8Array<ArrayBuffer> => Uint8Array.from(Buffer.from(from));
 

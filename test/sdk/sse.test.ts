@@ -1,7 +1,7 @@
 /** The parser of server-sent events: the standard's rules, and the same answer wherever the chunks end. */
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createSseParser, type SseMessage } from '../../src/sdk/sse.ts';
+import fc from '../support/properties.ts';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 

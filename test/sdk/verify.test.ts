@@ -1,5 +1,4 @@
 /** Webhook verification: what the package of Standard Webhooks signs is believed, everything else is refused with its reason. */
-import fc from 'fast-check';
 import { Webhook } from 'standardwebhooks';
 import { describe, expect, it } from 'vitest';
 import {
@@ -9,6 +8,7 @@ import {
   type WebhookHeaders,
   WebhookVerificationError,
 } from '../../src/sdk/verify.ts';
+import fc from '../support/properties.ts';
 
 const NOW = Date.UTC(2026, 0, 5, 10);
 const SECRET = `whsec_${Buffer.from('the secret of the webhook tests!').toString('base64')}`;

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { scanHeader, type HeaderField } from '../../src/mail/header.ts';
 import { createBodyHasher, writeRelaxedField } from '../../src/signing/canonical.ts';
+import fc from '../support/properties.ts';
 import { bytes } from './fixture.ts';
 
 const noYield = (): Promise<void> => Promise.resolve();

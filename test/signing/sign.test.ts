@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import fc from 'fast-check';
 import { RelayError } from '../../src/core/errors.ts';
 import { fieldsNamed, fieldValue, scanHeader } from '../../src/mail/header.ts';
 import { parseMessage } from '../../src/mail/parse.ts';
 import { OVERSIGNED_FIELDS, createSigner } from '../../src/signing/sign.ts';
+import fc from '../support/properties.ts';
 import {
   bytes,
   createSigningFixture,

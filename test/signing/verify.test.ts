@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { beforeAll, expect, test } from 'vitest';
 import { checkSignatures } from '../../src/signing/verify.ts';
+import fc from '../support/properties.ts';
 import { bytes, createSigningFixture, ODD_MESSAGES, PLAIN, type SigningFixture } from './fixture.ts';
 
 let fixture: SigningFixture;

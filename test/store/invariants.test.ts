@@ -2,7 +2,6 @@
  * Random histories against one store: whatever is asked for in whatever order, every delivery ends once, events have no
  * gap, no room is exceeded, nothing is lost, and what is kept beside the deliveries for speed agrees with them.
  */
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { isFinal } from '../../src/core/delivery.ts';
 import { createIds } from '../../src/core/ids.ts';
@@ -18,6 +17,7 @@ import { createReader } from '../../src/store/sqlite/reader.ts';
 import { createWriter } from '../../src/store/sqlite/writer.ts';
 import type { Lease, Store } from '../../src/store/store.ts';
 import { createManualClock, type ManualClock } from '../support/clock.ts';
+import fc from '../support/properties.ts';
 import { BOUNCED, DEFERRED, DELIVERED, LEASE_MS, REJECTED, START_MS, UNCERTAIN } from './fixture.ts';
 import { newMessage } from './message.ts';
 import { adoptedRing } from './ring.ts';

@@ -2,13 +2,13 @@
  * The outbox against any order of events, tries, crashes, replays and clean-ups: nothing is lost, and what a message's events
  * look like to a receiver that keeps what it got first is in the order of the log.
  */
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createIds } from '../../src/core/ids.ts';
 import { openSqliteStore } from '../../src/store/sqlite/open.ts';
 import type { OutboxItem, OutboxTry } from '../../src/store/outbox.ts';
 import type { RouteChange } from '../../src/store/store.ts';
 import { createManualClock } from '../support/clock.ts';
+import fc from '../support/properties.ts';
 import { START_MS } from './fixture.ts';
 import { newMessage } from './message.ts';
 

@@ -1,8 +1,8 @@
 /** What crosses between threads arrives as it was. */
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Reply } from '../../src/store/sqlite/calls.ts';
 import { packCalls, packReply, unpackCalls, unpackReply } from '../../src/store/sqlite/wire.ts';
+import fc from '../support/properties.ts';
 
 const plain = fc.oneof(
   fc.string(),

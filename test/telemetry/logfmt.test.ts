@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { logfmtOf } from '../../src/telemetry/logfmt.ts';
+import fc from '../support/properties.ts';
 
 test('values that a reader could take for two stand in quotes, the others plain', () => {
   expect(

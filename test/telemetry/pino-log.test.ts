@@ -2,12 +2,12 @@ import { closeSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync, sta
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
-import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { LogConfig } from '../../src/config/types.ts';
 import { createPinoLog, type PinoLog } from '../../src/telemetry/pino-log.ts';
 import { jsonLine } from '../../src/telemetry/json-line.ts';
 import { createManualClock } from '../support/clock.ts';
+import fc from '../support/properties.ts';
 
 let dir = '';
 beforeEach(() => {

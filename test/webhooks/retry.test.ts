@@ -1,5 +1,4 @@
 /** The ladder of an event, the pause of an endpoint, and `Retry-After`. */
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
   endpointPauseMs,
@@ -9,6 +8,7 @@ import {
   retryDelayMs,
 } from '../../src/webhooks/retry.ts';
 import { GIVE_UP_AFTER_MS } from '../../src/webhooks/lane.ts';
+import fc from '../support/properties.ts';
 
 const HOUR_MS = 3_600_000;
 const NOW = Date.UTC(2026, 0, 5, 10);

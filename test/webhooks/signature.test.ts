@@ -1,8 +1,8 @@
 /** What we sign is what others verify: the `standardwebhooks` package is the verifier. */
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Webhook } from 'standardwebhooks';
 import { signatureHeaders } from '../../src/webhooks/signature.ts';
+import fc from '../support/properties.ts';
 import { secretText } from '../support/webhook-receiver.ts';
 
 const secret = fc.uint8Array({ minLength: 24, maxLength: 64 });

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createSseParser, MAX_FRAME_CHARS, type SseFrame } from '../../../src/cli/remote/sse.ts';
+import fc from '../../support/properties.ts';
 
 /** The frames of `text`, which comes in the pieces between `cuts`. */
 function parse(bytes: Uint8Array, cuts: readonly number[] = []): readonly SseFrame[] {

@@ -3,11 +3,11 @@ import { createHash, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import tls from 'node:tls';
-import fc from 'fast-check';
 import { generate } from 'selfsigned';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { daneVerdict, hasUsableTlsa, presentedChain } from '../../../src/delivery/mx/dane.ts';
 import type { TlsaRecord } from '../../../src/delivery/mx/lookup.ts';
+import fc from '../../support/properties.ts';
 
 const NOW = Date.UTC(2026, 0, 15);
 const DAY = 86_400_000;

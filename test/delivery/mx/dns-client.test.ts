@@ -3,7 +3,6 @@ import dgram from 'node:dgram';
 import { once } from 'node:events';
 import net from 'node:net';
 import { encode } from 'dns-packet';
-import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../../src/core/time.ts';
 import { createDnsClient, type DnsReply } from '../../../src/delivery/mx/dns-client.ts';
@@ -13,6 +12,7 @@ import { encodeQuery, readMessage } from '../../../src/delivery/mx/dns-message.t
 import { createServerList, parseDnsServer } from '../../../src/delivery/mx/dns-server.ts';
 import { createManualClock } from '../../support/clock.ts';
 import { type DnsServerOptions, startDnsServer, type TestDnsServer } from '../../support/dns-server.ts';
+import fc from '../../support/properties.ts';
 
 const NEVER = new AbortController().signal;
 const started: TestDnsServer[] = [];

@@ -1,7 +1,7 @@
 /** Which addresses an MX record may not make the relay connect to. */
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { isPrivateAddress } from '../../../src/delivery/mx/special-networks.ts';
+import fc from '../../support/properties.ts';
 
 const SPECIAL = `
   0.0.0.0 0.1.2.3 10.0.0.1 10.255.255.255 100.64.0.1 100.127.255.255 127.0.0.1 127.255.0.9 169.254.169.254

@@ -1,7 +1,7 @@
 /** The texts of MTA-STS. */
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { matchesMxPattern, parseStsPolicy, parseStsRecord } from '../../../src/delivery/mx/sts-policy.ts';
+import fc from '../../support/properties.ts';
 
 describe('the TXT record', () => {
   test.each([
