@@ -9,7 +9,7 @@
  * in the name, comments before and after. Refused: none or several mailboxes, groups, routes, quoted local parts, white
  * space, comments or encoded-words inside the address, nested comments, control characters; and names that hold an address
  * for a parser that splits, unquotes or decodes too early: `@` unquoted (`a@b <c@d>`), encoded, in a comment, or quoted
- * together with a comma, semicolon or backslash (unless the name is the address itself); `<` in a name or comment.
+ * together with a comma, semicolon or backslash (unless the name is the address itself); `<` in a name, `<` or `>` in a comment.
  *
  * Known limit: a name in a character set that this runtime does not know is checked octet by octet.
  */
@@ -119,7 +119,10 @@ function findDisplayFault(token: Token, address: string): string | null {
   const plain = unescape(token);
   const decoded = decodeWords(plain);
   if (CONTROL.test(decoded)) return 'control characters in the name of the From header field';
-  if (decoded.includes('<')) return 'angle bracket in the name of the From header field';
+  // Behind the address only a comment may stand: one that closes a bracket would end the address there for a greedy parser.
+  if (decoded.includes('<') || (token.kind === 'comment' && decoded.includes('>'))) {
+    return 'angle bracket in the name of the From header field';
+  }
   if (!/[@\uff20\ufe6b]/.test(decoded) || decoded.trim() === address) return null;
   const harmless = token.kind === 'quoted' && decoded === plain && !/[,;\\]/.test(token.text);
   return harmless ? null : 'an address in the name of the From header field';

@@ -79,6 +79,7 @@ describe('what is refused', () => {
     ['=?utf-8?b?ZXZlQGV4YW1wbGUub3Jn?= <ann@example.com>', 'an address in the name of the From header field'],
     ['"=?utf-8?q?eve=40example.org?=" <ann@example.com>', 'an address in the name of the From header field'],
     ['"Eve <eve@example.org>" <ann@example.com>', 'angle bracket in the name of the From header field'],
+    ['<ann@example.com> (Ann > Eve)', 'angle bracket in the name of the From header field'],
     ['=?utf-8?q?=3Ceve=40example.org=3E?= <ann@example.com>', 'angle bracket in the name of the From header field'],
     ['=?utf-8?q?Ann=00?= <ann@example.com>', 'control characters in the name of the From header field'],
     ['=?utf-8?q?Ann=0D=0ABcc=3A_x?= <ann@example.com>', 'control characters in the name of the From header field'],
