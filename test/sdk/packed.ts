@@ -14,7 +14,7 @@ const SDK = path.join(ROOT, 'src', 'sdk');
 const TSC = path.join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
 
 export interface PackedSdk {
-  /** A folder in which `import '@leadpush/relay'` finds the package, and nodemailer and better-auth are beside it. */
+  /** The folder of a project of modules, in which `import '@leadpush/relay'` finds the package, and nodemailer and better-auth are beside it. */
   readonly dir: string;
   readonly tarball: string;
   remove(): Promise<void>;
@@ -70,6 +70,7 @@ export async function packSdk(): Promise<PackedSdk> {
   await run('tar', ['-xzf', tarball, '-C', path.join(modules, '@leadpush', 'relay'), '--strip-components=1'], {
     cwd: dir,
   });
+  await writeFile(path.join(dir, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
   for (const name of ['nodemailer', 'better-auth', '@types']) {
     await symlink(path.join(ROOT, 'node_modules', name), path.join(modules, name));
   }
