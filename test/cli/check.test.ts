@@ -139,13 +139,22 @@ describe('check', () => {
     test('tells what DNS says, each finding with why and the record that mends it, and ends with 1', async () => {
       const dns = await startDnsServer({ zone: { 'example.com': { MX: ['10 mail.example.com'] } } });
       const { folder, over } = await withKey();
-      const file = writeConfig(folder, over);
+      const file = writeConfig(folder, { ...over, ...SMTP_ROUTE });
       const ran = await run(['check', '--dns', '--resolver', dns.address, '--config', file]);
       await dns.close();
       expect(ran.code).toBe(1);
       const errors = ran.json.filter((result) => result['level'] === 'error');
       expect(errors.map((result) => result['code'])).toEqual(['spf.missing', 'dkim.missing', 'dmarc.missing']);
       expect(errors.every((result) => result['why'] !== '' && result['record'] !== null)).toBe(true);
+    });
+
+    test('ends with 0 where a sandbox captures all mail, and says that none leaves the machine', async () => {
+      const dns = await startDnsServer({ zone: {} });
+      const { folder, over } = await withKey();
+      const ran = await run(['check', '--dns', '--resolver', dns.address, '--config', writeConfig(folder, over)]);
+      await dns.close();
+      expect(ran.code).toBe(0);
+      expect(ran.out).toContain('does not leave this machine');
     });
 
     test('on a terminal shows the zone line under the finding', async () => {

@@ -429,6 +429,23 @@ describe('reports', () => {
     expect(dns.queries).toEqual([]);
   });
 
+  test('about a sender that a sandbox captures say so, and warn at most, when they look ahead', async () => {
+    const { checks } = await stage({}, { routes: [{ name: 'sandbox', type: 'sandbox' }], captured: 'ask' });
+    const [report] = await checks.checkAll(SIGNAL);
+    expect(report?.level).toBe('warning');
+    expect(report?.findings[0]).toMatchObject({ level: 'ok', code: 'dns.ok' });
+    expect(report?.findings[0]?.message).toContain('does not leave this machine');
+    expect(codes(report?.findings ?? [])).toContain('dkim.missing');
+  });
+
+  test('about a sender that one route lets out and a sandbox captures too are as strict as without it', async () => {
+    const routes = [testMxRoute(), { name: 'sandbox', type: 'sandbox' } as const];
+    const { checks } = await stage({}, { routes, captured: 'ask' });
+    const [report] = await checks.checkAll(SIGNAL);
+    expect(report?.level).toBe('error');
+    expect(codes(report?.findings ?? [])).not.toContain('dns.ok');
+  });
+
   test('are made once for all who ask at the same time, and anew for another config', async () => {
     const dns = await startDnsServer({ zone: await goodZone() });
     let config = configOf(GOOD_SENDER, [testMxRoute()]);

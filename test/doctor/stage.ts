@@ -69,6 +69,8 @@ export async function stage(
     readonly sender?: Partial<SenderConfig>;
     readonly routes?: readonly RouteConfig[];
     readonly authentic?: boolean;
+    /** What is done about a sender that a sandbox captures; `pass` by default. */
+    readonly captured?: 'ask' | 'pass';
     readonly change?: (config: Config) => Config;
   } = {},
 ): Promise<Stage> {
@@ -83,7 +85,7 @@ export async function stage(
     client,
     clock: systemClock,
     readKey: keyFile,
-    captured: 'pass',
+    captured: over.captured ?? 'pass',
   });
   return {
     dns,
