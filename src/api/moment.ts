@@ -1,8 +1,7 @@
 /** Moments in a query: RFC 3339, or a span back from now. */
 import { z } from 'zod';
 import { parseDuration } from '../config/units.ts';
-
-const RFC_3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:Z|[+-]\d{2}:\d{2})$/i;
+import { parseMoment } from '../core/moment.ts';
 
 /** A moment in a query; `momentOf` reads it. */
 export function momentQuery(meaning: string): z.ZodString {
@@ -23,7 +22,6 @@ export function momentQuery(meaning: string): z.ZodString {
 export function momentOf(text: string, now: number): number | null {
   const spanMs = parseDuration(text);
   if (spanMs !== null) return Math.max(0, now - spanMs);
-  if (!RFC_3339.test(text)) return null;
-  const at = Date.parse(text);
-  return Number.isNaN(at) ? null : Math.max(0, at);
+  const at = parseMoment(text, 'whole');
+  return at === null ? null : Math.max(0, at);
 }

@@ -1,6 +1,7 @@
 /** Values of options: spans, moments and counts as people type them. */
 import { InvalidArgumentError } from 'commander';
 import { durationText, parseDuration } from '../config/units.ts';
+import { parseMoment } from '../core/moment.ts';
 import type { Clock } from '../core/time.ts';
 
 /** Reads `--since`: a span back from now (`24h`), or a moment (`2026-01-05T10:00:00Z`); epoch milliseconds. */
@@ -8,8 +9,8 @@ export function sinceOption(clock: Clock): (text: string) => number {
   return (text) => {
     const spanMs = parseDuration(text);
     if (spanMs !== null) return Math.max(0, clock.now() - spanMs);
-    const moment = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
-    if (Number.isNaN(moment)) {
+    const moment = parseMoment(text, 'loose');
+    if (moment === null) {
       throw new InvalidArgumentError('Give a span (90s, 15m, 24h, 7d) or a moment (2026-01-05T10:00:00Z).');
     }
     return moment;

@@ -107,6 +107,7 @@ describe('the list of messages', () => {
     ['?tag=A', '/tag'],
     ['?since=yesterday', '/since'],
     ['?since=2026-01-05', '/since'],
+    ['?since=2026-02-30T10:00:00Z', '/since'],
     ['?cursor=msg_1', '/cursor'],
     ['?tag=a&tag=b', '/tag'],
   ])('refuses %s and names the parameter', async (query, pointer) => {

@@ -105,7 +105,10 @@ describe('--since', () => {
   const parse = sinceOption(createManualClock(Date.UTC(2026, 0, 5, 10)));
   test('takes a span back from now', () => expect(parse('15m')).toBe(Date.UTC(2026, 0, 5, 9, 45)));
   test('takes a moment', () => expect(parse('2026-01-05T08:00:00Z')).toBe(Date.UTC(2026, 0, 5, 8)));
-  test.each(['', 'yesterday', '15', '2026-13-45', '-1h'])('refuses %j', (text) => {
-    expect(() => parse(text)).toThrow('Give a span');
-  });
+  test.each(['', 'yesterday', '15', '2026-13-45', '2026-02-30', '2026-02-30T10:00:00Z', '-1h'])(
+    'refuses %j',
+    (text) => {
+      expect(() => parse(text)).toThrow('Give a span');
+    },
+  );
 });
