@@ -5,10 +5,10 @@
  * Plain JavaScript, so that it can say a clear sentence on a Node that is too old to read the rest.
  *   - In a clone (main.ts beside this file) the sources run as they are; in the package and the image, dist/ does.
  *   - On a Node below 22.19 it starts itself again on the clone's own Node, or says what is missing.
- *   - It sizes the thread pool that DKIM signing runs on: one thread a core. Node's default is 4 whatever the machine;
- *     on two cores 2 signed 6 to 11 % more than 4. Never below 2, so that a slow name lookup, which may hold half of
- *     the pool, leaves room for signing. The pool is made at its first use, so this has to come before anything else.
- *     A value that the operator has set stays.
+ *   - It sizes the thread pool that DKIM signing and name look-ups run on. Signing takes one thread a core and no more (signing/sign.ts):
+ *     on two cores 2 signed 6 to 11 % more than 4. Three more are for look-ups (delivery/host-lookup.ts), which may hold half of the
+ *     pool, so that those which hang hold up neither signing nor one another. The pool is made at its first use, so this
+ *     has to come before anything else. A value that the operator has set stays.
  *   - `--max-semi-space-size=4`, above and wherever else the relay is started (package.json, Dockerfile, the unit in config/),
  *     keeps V8's young generation small, in MB a half and a thread. Buffers that live for a moment filled the default of 16:
  *     under load the peak was 415 MB, with 4 it is 250, at the same speed. It cannot be set once V8 runs.
@@ -31,7 +31,7 @@ const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 const isNewEnough = major > 22 || (major === 22 && minor >= 19);
 
 if (isNewEnough) {
-  process.env.UV_THREADPOOL_SIZE ??= String(Math.max(2, availableParallelism()));
+  process.env.UV_THREADPOOL_SIZE ??= String(Math.max(5, availableParallelism() + 3));
   const isClone = existsSync(source);
   if (isClone) {
     // For the threads, which look there; and for this one, which is past that look.

@@ -10,7 +10,7 @@ import { domainToASCII } from 'node:url';
 import { type Command, Option } from 'commander';
 import type { Config, SenderConfig } from '../config/types.ts';
 import { errorCode, RelayError } from '../core/errors.ts';
-import { createAtMost } from '../doctor/at-most.ts';
+import { createAtMost } from '../core/at-most.ts';
 import { checkDkim } from '../doctor/check-dkim.ts';
 import { createDoctorClient } from '../doctor/client.ts';
 import { createDoctorDns } from '../doctor/dns.ts';

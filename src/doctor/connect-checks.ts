@@ -6,7 +6,7 @@
 import type { Config, RouteConfig } from '../config/types.ts';
 import type { Clock } from '../core/time.ts';
 import type { DnsClient } from '../delivery/mx/dns-client.ts';
-import { createAtMost } from './at-most.ts';
+import { createAtMost } from '../core/at-most.ts';
 import { checkClockAgainstServer } from './check-clock.ts';
 import { checkDirect } from './check-direct.ts';
 import { checkRelaying } from './check-relaying.ts';

@@ -10,7 +10,7 @@ import { addressOctets } from '../config/network.ts';
 import { addressesIn, textIn } from '../delivery/mx/create-lookup.ts';
 import type { DnsClient, DnsReply } from '../delivery/mx/dns-client.ts';
 import type { DnsType } from '../delivery/mx/dns-message.ts';
-import type { AtMost } from './at-most.ts';
+import type { AtMost } from '../core/at-most.ts';
 
 export type Failed = { readonly kind: 'failed'; readonly text: string };
 /** The name has no such record. `alias`: it is a CNAME of this name, which has none. */

@@ -12,7 +12,7 @@ import type { Config, SenderConfig } from '../config/types.ts';
 import type { Clock } from '../core/time.ts';
 import type { DnsClient } from '../delivery/mx/dns-client.ts';
 import type { ReadKeyFile } from '../signing/keys.ts';
-import { type AtMost, createAtMost } from './at-most.ts';
+import { type AtMost, createAtMost } from '../core/at-most.ts';
 import { checkDkim } from './check-dkim.ts';
 import { checkDmarc } from './check-dmarc.ts';
 import { checkHost } from './check-host.ts';

@@ -3,10 +3,12 @@
  *
  * Header fields that tell who, what and when are oversigned: their name is listed once more than the field occurs, so that
  * a field added later breaks the signature. The message is never changed; the signature fields are returned apart.
- * RSA runs in the thread pool with a key object made once; Ed25519 is quicker than the way there and back.
+ * RSA runs in the thread pool with a key object made once, one a core at a time; Ed25519 is quicker than the way there and back.
  */
 import { hash, type KeyObject, sign as cryptoSign } from 'node:crypto';
+import { availableParallelism } from 'node:os';
 import type { SenderConfig } from '../config/types.ts';
+import { createAtMost } from '../core/at-most.ts';
 import { RelayError } from '../core/errors.ts';
 import type { HeaderField } from '../mail/header.ts';
 import { createBodyHasher, writeRelaxedField } from './canonical.ts';
@@ -145,7 +147,7 @@ async function signOctets({ algorithm, key, ...name }: SigningKey, octets: Uint8
   try {
     switch (algorithm) {
       case 'rsa-sha256':
-        return (await signRsa(octets, key)).toString('base64');
+        return (await oneACore(() => signRsa(octets, key))).toString('base64');
       case 'ed25519-sha256':
         // RFC 8463, section 3: pure Ed25519 over the SHA-256 hash.
         return cryptoSign(null, hash('sha256', octets, 'buffer'), key).toString('base64');
@@ -154,6 +156,9 @@ async function signOctets({ algorithm, key, ...name }: SigningKey, octets: Uint8
     throw signingError(`signing with ${name.selector}._domainkey.${name.domain} failed`, error);
   }
 }
+
+/** The pool has more threads than the machine has cores, for what waits in it: signing in all of them is slower. */
+const oneACore = createAtMost(Math.max(2, availableParallelism()));
 
 function signRsa(octets: Uint8Array, key: KeyObject): Promise<Buffer> {
   return new Promise((resolve, reject) => {

@@ -9,6 +9,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { errorCode, errorText } from '../core/errors.ts';
 import type { Clock } from '../core/time.ts';
+import { hostLookup } from '../delivery/host-lookup.ts';
 import { runStep } from '../delivery/smtp/step.ts';
 import { cleanRemoteText } from '../mail/clean.ts';
 import { parseRetryAfter } from './retry.ts';
@@ -92,6 +93,7 @@ export function createExchange(target: Target, deps: ExchangeDeps): Exchange {
     const request = (isTls ? https : http).request(url, {
       method: 'POST',
       agent,
+      lookup: hostLookup('webhook'),
       headers: {
         'content-type': 'application/json',
         'content-length': bytes.length,

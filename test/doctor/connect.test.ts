@@ -6,7 +6,7 @@ import { checkDirect } from '../../src/doctor/check-direct.ts';
 import { checkRelaying } from '../../src/doctor/check-relaying.ts';
 import { checkSmarthost } from '../../src/doctor/check-routes.ts';
 import { checkConnections } from '../../src/doctor/connect-checks.ts';
-import { createAtMost } from '../../src/doctor/at-most.ts';
+import { createAtMost } from '../../src/core/at-most.ts';
 import { createDoctorClient } from '../../src/doctor/client.ts';
 import { createDoctorDns } from '../../src/doctor/dns.ts';
 import type { CheckFinding } from '../../src/doctor/finding.ts';

@@ -1,6 +1,6 @@
 /** An SPF record with what it refers to: what it costs, whom it covers, and that no zone can lead the walk astray. */
 import { describe, expect, test } from 'vitest';
-import { createAtMost } from '../../src/doctor/at-most.ts';
+import { createAtMost } from '../../src/core/at-most.ts';
 import { createDoctorDns, reverseName } from '../../src/doctor/dns.ts';
 import { costOf, endOf, evaluate, loadSpf, type SpfNode } from '../../src/doctor/spf-tree.ts';
 import fc from '../support/properties.ts';

@@ -1,7 +1,7 @@
 /** MTA-STS of a return path, with a policy over real HTTPS. */
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { systemClock } from '../../src/core/time.ts';
-import { createAtMost } from '../../src/doctor/at-most.ts';
+import { createAtMost } from '../../src/core/at-most.ts';
 import { checkSts } from '../../src/doctor/check-sts.ts';
 import { createDoctorClient } from '../../src/doctor/client.ts';
 import { createDoctorDns } from '../../src/doctor/dns.ts';

@@ -10,6 +10,7 @@ import tls from 'node:tls';
 import { errorCode, errorText } from '../../core/errors.ts';
 import type { Stage } from '../../core/outcome.ts';
 import type { Clock } from '../../core/time.ts';
+import { hostLookup } from '../host-lookup.ts';
 import type { SmtpEndpoint } from './endpoint.ts';
 import { failure, type Failure } from './ending.ts';
 import { runStep } from './step.ts';
@@ -37,6 +38,7 @@ export function connectTcp(
   const socket = net.connect({
     host: endpoint.address ?? host,
     port: endpoint.port,
+    lookup: hostLookup('mail'),
     ...(localAddress === null ? {} : { localAddress }),
     // Commands and content are written in the pieces that belong together; nothing is gained by holding them back.
     noDelay: true,
