@@ -19,6 +19,8 @@ import { flowText } from './flow-text.ts';
 import { dateTime, size, span } from '../api/story/format.ts';
 import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
 import { momentsOf, type Story } from '../api/story/moments.ts';
+import { verdictWithCommand } from '../api/story/verdict.ts';
+import { wireVerdict } from '../api/wire/trace.ts';
 import { createPaint, type Paint, paintState } from './paint.ts';
 import { type HistoryReads, openReads } from './reads.ts';
 import { placeOptions } from './settings.ts';
@@ -130,7 +132,8 @@ async function print(io: CliIo, options: TraceOptions, story: Story, index: numb
     await io.stdout.write(
       `${jsonLine({
         id: story.id,
-        verdict: story.verdict.text,
+        verdict: verdictWithCommand(story.verdict),
+        ...wireVerdict(story.verdict),
         message: story.message === null ? null : wireMessage(story.message),
         attempts: story.attempts.map(wireAttempt),
         events: story.events,
@@ -143,7 +146,9 @@ async function print(io: CliIo, options: TraceOptions, story: Story, index: numb
   const paint = createPaint(io.stdout.hasColor);
   const lines = [
     ...(index === 0 ? [] : ['']),
-    paint.bold(paintState(paint, story.verdict.state, story.verdict.text)),
+    paint.bold(
+      paintState(paint, story.verdict.cameBack ? 'bounced' : story.verdict.state, verdictWithCommand(story.verdict)),
+    ),
     '',
     ...(story.message === null ? refusedFacts(story) : facts(story.message)).map((line) => `  ${line}`),
     '',

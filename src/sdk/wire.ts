@@ -1465,7 +1465,7 @@ export interface components {
     /** @description Everything about one message, in time order. */
     readonly Trace: {
       readonly id: string;
-      /** @description What became of it, in a sentence or two for people. */
+      /** @description What became of it, why it was late and what can be done, for people: the three parts below in one text. */
       readonly verdict: string;
       /**
        * @description What the verdict is about; `mixed`: several recipients in several states.
@@ -1485,6 +1485,14 @@ export interface components {
         | 'quarantined'
         | 'rejected'
         | 'mixed';
+      /** @description What became of it. */
+      readonly outcome: string;
+      /** @description Where the time went: waits, route faults, the slow phase of an attempt; null: it was not late. */
+      readonly why_late: string | null;
+      /** @description What can be done, or what comes next; null: nothing is to be done. */
+      readonly next_step: string | null;
+      /** @description It was delivered, and a report by mail told later of a failure or a complaint; `state` stays what it was. */
+      readonly came_back: boolean;
       /** @description null: it was refused at submission, and nothing of it was kept. */
       readonly message: components['schemas']['MessageDetail'] | null;
       /** @description Its events, in order of `seq`. */

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { refuse } from '../../src/core/refusal.ts';
 import { address } from '../support/address.ts';
 import { DEFERRED, START_MS, until } from '../store/fixture.ts';
+import type { WireTrace } from '../../src/api/wire/trace.ts';
 import { startApi } from './support.ts';
 
 describe('the story of a message', () => {
@@ -16,12 +17,33 @@ describe('the story of a message', () => {
     expect(answer.json).toMatchObject({
       id,
       state: 'delivered',
-      verdict: expect.stringMatching(/^Delivered to ann@example\.net: ses .*answered: 250 2\.0\.0 Ok 1\./),
+      verdict: expect.stringMatching(/^Delivered to ann@example\.net on .*: ses .*answered: 250 2\.0\.0 Ok 1\. If it/),
+      outcome: expect.stringMatching(/^Delivered to ann@example\.net on .* Ok 1\.$/),
+      why_late: null,
+      next_step: 'If it is not in the inbox, ask there and look in the spam folder.',
+      came_back: false,
       message: { id, deliveries: [{ attempt_count: 2, attempts: [{ number: 1 }, { number: 2 }] }] },
       events: [{ type: 'message.accepted' }, { type: 'message.deferred' }, { type: 'message.delivered' }],
       route_events: [{ type: 'route.down' }],
       timeline: [{ word: 'accepted' }, { word: 'deferred' }, { word: 'route.down' }, { word: 'delivered' }],
     });
+  });
+
+  test('says apart why it was late and what comes next, naming no command', async () => {
+    const api = await startApi();
+    const { id } = await api.accept();
+    await api.settle(await api.claimOne(), DEFERRED, until(START_MS + 300_000));
+    await api.clock.advance(70_000);
+    const json = (await api.call(`/v1/messages/${id}/trace`)).json as WireTrace;
+    expect(json).toMatchObject({
+      state: 'deferred',
+      outcome: expect.stringContaining(
+        'Not delivered to ann@example.net yet, 1 min 10 s after it was accepted: tried once',
+      ),
+      why_late: expect.stringMatching(/^Most of that time is the wait after ses answered .* at dot \(1 min 10 s\)\.$/),
+      next_step: 'The next attempt is in 3 min 50 s, over ses.',
+    });
+    expect(json.verdict).toBe(`${json.outcome} ${json.why_late} ${json.next_step}`);
   });
 
   test('is told of one recipient when it is asked about him', async () => {

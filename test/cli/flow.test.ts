@@ -72,7 +72,7 @@ async function report(
       attempts: [],
       events: [],
       routeEvents: [],
-      verdict: { state: 'delivered', text: '' },
+      verdict: { state: 'delivered', outcome: '', whyLate: null, nextStep: null, cameBack: false },
     }),
   );
   const { verdict, text } = await flowReport(

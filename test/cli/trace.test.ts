@@ -19,7 +19,7 @@ describe('trace', () => {
     const ran = await trace(folder, [id], { now: NOW + 60_000 });
     expect(ran.code).toBe(0);
     expect(firstLine(ran)).toMatch(
-      /^Delivered to ann@example\.net: postmark \(mx\.example\.net:587\) took it on 2026-01-05 10:00:05Z, 5 s after it was accepted/,
+      /^Delivered to ann@example\.net on 2026-01-05 10:00:05Z, 5 s after it was accepted: postmark \(mx\.example\.net:587\) took it/,
     );
     for (const fact of [
       id,

@@ -1,11 +1,35 @@
 import { describe, expect, test } from 'vitest';
 import type { EnvelopeAddress } from '../../src/core/address.ts';
 import type { DeliveryId, MessageId } from '../../src/core/ids.ts';
-import { verdictOn, type VerdictInput } from '../../src/api/story/verdict.ts';
+import {
+  type Verdict,
+  verdictOn,
+  type VerdictInput,
+  verdictText,
+  verdictWithCommand,
+} from '../../src/api/story/verdict.ts';
 import type { AttemptView, DeliveryView, MessageView } from '../../src/store/store.ts';
+import { DELIVERY_STATES } from '../../src/core/delivery.ts';
 import { NOW } from './support.ts';
 
 const DELIVERY = `dlv_${'0'.repeat(26)}` as DeliveryId;
+
+const RETURNED: VerdictInput['events'][number] = {
+  type: 'message.bounced',
+  timestamp: new Date(NOW + 9000).toISOString(),
+  data: {
+    event_id: 'evt_2',
+    seq: 2,
+    delivery: { id: DELIVERY, recipient: 'ann@example.net', state: 'delivered', attempts: 1 },
+    report: { kind: 'dsn', reporter: 'mx.example.net', status: '5.1.1', diagnostic: 'no such user' },
+    bounce: {
+      class: 'recipient',
+      why: 'enhanced code 5.1.1',
+      explanation: 'x',
+      suppressed_until: '2026-02-04T10:00:00.000Z',
+    },
+  },
+} as never;
 
 function delivery(over: Partial<DeliveryView>): DeliveryView {
   return {
@@ -44,7 +68,7 @@ const attempt: AttemptView = {
   timings_ms: {},
 };
 
-function verdict(one: Partial<DeliveryView>, over: Partial<VerdictInput> = {}): string {
+function parts(one: Partial<DeliveryView>, over: Partial<VerdictInput> = {}): Verdict {
   const message: MessageView = {
     id: `msg_${'0'.repeat(26)}` as MessageId,
     headerMessageId: '<a@example.com>',
@@ -82,14 +106,18 @@ function verdict(one: Partial<DeliveryView>, over: Partial<VerdictInput> = {}): 
     now: NOW + 1000,
     placeOptions: ' --data ./d',
     ...over,
-  }).text;
+  });
+}
+
+function verdict(one: Partial<DeliveryView>, over: Partial<VerdictInput> = {}): string {
+  return verdictWithCommand(parts(one, over));
 }
 
 describe('the verdict', () => {
   test('on a delivered mail says who took it, when, and what it answered', () => {
     const took: AttemptView = { ...attempt, outcome: 'delivered', code: 250, enhanced: '2.0.0', response: 'Ok' };
     expect(verdict({ state: 'delivered', attempts: 1, deliveredAt: NOW + 63 }, { attempts: [took] })).toBe(
-      'Delivered to ann@example.net: ses (mx.example.net:587) took it on 2026-01-05 10:00:00Z, 63 ms after it was accepted, ' +
+      'Delivered to ann@example.net on 2026-01-05 10:00:00Z, 63 ms after it was accepted: ses (mx.example.net:587) took it ' +
         'and answered: 250 2.0.0 Ok. If it is not in the inbox, ask there and look in the spam folder.',
     );
   });
@@ -110,7 +138,7 @@ describe('the verdict', () => {
     expect(
       verdict({ state: 'delivered', attempts: 2, deliveredAt: NOW + 81_010 }, { attempts: [first, took] }),
     ).toContain(
-      'Late because of the wait after ses answered "451 4.2.1 mailbox busy" (1 min), and the wait in the queue before the first attempt (20 s). If it is not',
+      'Late because of the wait after ses answered "451 4.2.1 mailbox busy" at rcpt (1 min), and the wait in the queue before the first attempt over ses (20 s). If it is not',
     );
   });
 
@@ -145,11 +173,12 @@ describe('the verdict', () => {
 
   test('on a waiting mail says what came of the last attempt, when the next is due and when it ends', () => {
     expect(verdict({ state: 'deferred', attempts: 1, nextAttemptAt: NOW + 6000 }, { attempts: [attempt] })).toBe(
-      'Not delivered to ann@example.net yet: tried once, the last one over ses (mx.example.net:587, TLSv1.3) at rcpt: 451 4.2.1 mailbox busy; ' +
-        'next attempt in 5 s over ses; ' +
-        'it is given up on 2026-01-05 10:15:00Z.',
+      'Not delivered to ann@example.net yet, 1 s after it was accepted: tried once, the last time over ses (mx.example.net:587, TLSv1.3) at rcpt: ' +
+        '451 4.2.1 mailbox busy. It is given up on 2026-01-05 10:15:00Z. The next attempt is in 5 s, over ses.',
     );
-    expect(verdict({ state: 'queued', nextAttemptAt: NOW })).toContain('nothing was tried yet; an attempt is due now');
+    expect(verdict({ state: 'queued', nextAttemptAt: NOW })).toContain(
+      'nothing was tried. It is given up on 2026-01-05 10:15:00Z. An attempt over ses is due now',
+    );
   });
 
   test.each([
@@ -164,6 +193,79 @@ describe('the verdict', () => {
   ] as const)('on a mail that is %s says so', (state, words) => {
     expect(verdict({ state })).toContain(words);
   });
+
+  test('on a mail that was late names the slow phase of a slow next hop', () => {
+    const slow: AttemptView = {
+      ...attempt,
+      outcome: 'delivered',
+      timings_ms: { queue: 5, connect: 20, transaction: 29_980 },
+    };
+    const { whyLate } = parts({ state: 'delivered', attempts: 1, deliveredAt: NOW + 30_000 }, { attempts: [slow] });
+    expect(whyLate).toBe('Late because of the answer of mx.example.net:587 (30 s).');
+  });
+
+  test('on a mail that was late names what a long attempt ended with', () => {
+    const hung: AttemptView = {
+      ...attempt,
+      stage: 'connect',
+      code: null,
+      enhanced: null,
+      response: 'timed out',
+      timings_ms: { connect: 30_000 },
+    };
+    const took: AttemptView = { ...attempt, number: 2, startedAt: NOW + 30_000, outcome: 'delivered' };
+    const two = { attempts: [hung, took] };
+    expect(parts({ state: 'delivered', attempts: 2, deliveredAt: NOW + 30_010 }, two).whyLate).toBe(
+      'Late because of connecting to mx.example.net:587, which ended with "timed out" (30 s).',
+    );
+  });
+
+  test('on a mail that went at once has nothing to explain', () => {
+    expect(parts({ state: 'delivered', attempts: 1, deliveredAt: NOW + 63 })).toMatchObject({
+      whyLate: null,
+      cameBack: false,
+    });
+  });
+
+  test('on one that came back after its delivery says so, and what its class asks for', () => {
+    const told = parts({ state: 'delivered', attempts: 1, deliveredAt: NOW + 63 }, { events: [RETURNED] });
+    expect(told).toMatchObject({
+      state: 'delivered',
+      cameBack: true,
+      outcome: expect.stringContaining(
+        'But on 2026-01-05 10:00:09Z it came back after all: report of mx.example.net: 5.1.1 no such user. Class recipient (enhanced code 5.1.1). ' +
+          'The address is suppressed until 2026-02-04 10:00:00Z.',
+      ),
+      nextStep: {
+        text: 'The mailbox or its domain does not exist or takes no mail: ask the person for another address. If the address is right after all, take it off the suppression list.',
+        command: 'leadpush-relay suppressions remove ann@example.net --data ./d',
+      },
+    });
+    const several = [delivery({ state: 'delivered' }), delivery({ id: 'dlv_2' as DeliveryId, state: 'delivered' })];
+    expect(parts({}, { deliveries: several, events: [RETURNED] })).toMatchObject({
+      cameBack: true,
+      outcome: '2 recipients: 2 delivered. 1 of those delivered came back later.',
+    });
+  });
+
+  test('offers a retry only while one is possible', () => {
+    const quarantined = { state: 'quarantined' } as const;
+    expect(parts(quarantined).nextStep?.text).toBe('Look into the log, then put it back to work with Retry.');
+    expect(parts(quarantined, { now: NOW + 900_000 }).nextStep).toEqual({
+      text: 'Look into the log, then let the person ask again.',
+      command: null,
+    });
+    expect(parts({ state: 'canceled' }, { now: NOW + 900_000 }).nextStep).toBeNull();
+  });
+
+  test.each(DELIVERY_STATES)(
+    'for those without a terminal, on one that is %s, is sentences without a command',
+    (state) => {
+      const told = parts({ state, nextAttemptAt: NOW, bounce: { class: 'recipient', why: '5.1.1' } });
+      expect(verdictText(told)).toMatch(/^[A-Z].*\.$/);
+      expect(verdictText(told)).not.toContain('leadpush-relay');
+    },
+  );
 
   test('on several recipients counts them', () => {
     const two = [delivery({ state: 'delivered' }), delivery({ state: 'bounced' }), delivery({ state: 'delivered' })];

@@ -34,7 +34,7 @@ describe('the ten seconds', () => {
     const verdict = page.getByLabel('Verdict');
     await verdict.waitFor();
     const text = await verdict.innerText();
-    expect(text).toMatch(/^Delivered 1 min \d+ s after it was accepted: /);
+    expect(text).toMatch(/^Delivered to ann@example\.net on .*, 1 min \d+ s after it was accepted: /);
     expect(text).toContain(
       'Late because of the wait after ses answered "451 4.7.1 Greylisted, try again in 300 seconds" at rcpt',
     );
@@ -103,9 +103,13 @@ describe('as it happens', () => {
     await page.getByRole('button', { name: 'Retry now' }).click();
     await page.goto(`/messages/${id}`);
     await page.locator('.step', { hasText: 'attempt 3' }).waitFor({ timeout: 10_000 });
+    const verdict = page.getByLabel('Verdict');
+    const told = await verdict.innerText();
+    expect(told).toMatch(/The next attempt is in .*, over/);
+    await expect.poll(() => verdict.innerText(), { message: 'the seconds go on' }).not.toBe(told);
     await page.getByRole('button', { name: 'Cancel' }).click();
     await page.getByRole('button', { name: 'Cancel it' }).click();
-    await page.getByText('Taken off the queue by an operator').waitFor();
+    await page.getByText('Canceled for waits@example.net').waitFor();
     await page.goto('/queue');
     await page.getByRole('heading', { name: 'Queue' }).waitFor();
     await expect.poll(() => page.locator('tr.row', { hasText: 'waits@example.net' }).count()).toBe(0);

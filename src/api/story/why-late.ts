@@ -36,31 +36,56 @@ export function whyLate({ attempts, routeEvents, priority, from, to }: Lateness)
   let before: AttemptFacts | null = null;
   for (const attempt of attempts) {
     const took = durationOf(attempt);
-    add(waitText(before, routeEvents, at, attempt.startedAt), attempt.startedAt - at);
+    const { route, startedAt } = attempt;
+    add(waitText(routeEvents, before, route, [at, startedAt]), startedAt - at);
     add(attemptText(attempt), took);
-    at = attempt.startedAt + took;
+    at = startedAt + took;
     before = attempt;
   }
-  if (before?.outcome !== 'delivered') add(waitText(before, routeEvents, at, to), to - at);
+  if (before?.outcome !== 'delivered') add(waitText(routeEvents, before, null, [at, to]), to - at);
   const named = [...shares].filter(([, ms]) => ms >= whole * NAMED_SHARE).sort(([, a], [, b]) => b - a);
   if (named.length === 0) return 'many short waits';
   return named.map(([text, ms]) => `${text} (${span(ms)})`).join(', and ');
 }
 
-function durationOf({ timings_ms }: AttemptFacts): number {
-  return Object.entries(timings_ms).reduce((sum, [phase, ms]) => (phase === 'queue' ? sum : sum + ms), 0);
+function phasesOf({ timings_ms }: AttemptFacts): [phase: string, ms: number][] {
+  return Object.entries(timings_ms).filter(([phase]) => phase !== 'queue');
 }
 
-function waitText(before: AttemptFacts | null, routeEvents: readonly WireEvent[], from: number, to: number): string {
-  if (before !== null) return `the wait after ${clean(before.route)} answered "${answerOf(before)}"`;
+function durationOf(attempt: AttemptFacts): number {
+  return phasesOf(attempt).reduce((sum, [, ms]) => sum + ms, 0);
+}
+
+/** A wait from `from` to `to`, after the attempt `before` and until one over `route`. */
+function waitText(
+  routeEvents: readonly WireEvent[],
+  before: AttemptFacts | null,
+  route: string | null,
+  [from, to]: readonly [number, number],
+): string {
+  if (before !== null) {
+    const stage = before.stage === null ? '' : ` at ${before.stage}`;
+    return `the wait after ${clean(before.route)} answered "${answerOf(before)}"${stage}`;
+  }
   const down = routeEvents.find(({ type, timestamp }) => type === 'route.down' && Date.parse(timestamp) <= to);
   if (down?.data.route !== undefined && to > from) {
     return `the wait while route ${clean(down.data.route.name)} was down: ${clean(down.data.route.reason)}`;
   }
-  return 'the wait in the queue before the first attempt';
+  return `the wait in the queue before the first attempt${route === null ? '' : ` over ${clean(route)}`}`;
 }
 
+/** What takes the time in each phase; another one is the attempt as a whole. */
+const PHASES: ReadonlyMap<string, string> = new Map([
+  ['connect', 'connecting to'],
+  ['tls', 'the TLS handshake with'],
+  ['session', 'greeting and login at'],
+  ['transaction', 'the answer of'],
+]);
+
+/** An attempt by its longest phase. */
 function attemptText(attempt: AttemptFacts): string {
-  const who = clean(attempt.next_hop ?? attempt.route);
-  return attempt.outcome === 'delivered' ? `the attempt at ${who}` : `the attempt at ${who} that did not deliver`;
+  const [longest] = phasesOf(attempt).sort(([, a], [, b]) => b - a);
+  const what = PHASES.get(longest?.[0] ?? '') ?? 'the attempt at';
+  const failed = attempt.outcome === 'delivered' ? '' : `, which ended with "${answerOf(attempt)}"`;
+  return `${what} ${clean(attempt.next_hop ?? attempt.route)}${failed}`;
 }

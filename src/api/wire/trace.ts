@@ -3,14 +3,23 @@ import { z } from 'zod';
 import { DELIVERY_STATES } from '../../core/delivery.ts';
 import type { FlowReport } from '../story/flow.ts';
 import { type Moment, momentsOf, type Story } from '../story/moments.ts';
+import { type Verdict, verdictText } from '../story/verdict.ts';
 import { event, type WireEvent } from './event.ts';
 import { time } from './json.ts';
 import { messageDetail, type WireMessageDetail, wireMessageDetail } from './message.ts';
 
-export interface WireTrace {
+/** The verdict in its parts, each a text of whole sentences. */
+export interface WireVerdict {
+  readonly state: Verdict['state'];
+  readonly outcome: string;
+  readonly why_late: string | null;
+  readonly next_step: string | null;
+  readonly came_back: boolean;
+}
+
+export interface WireTrace extends WireVerdict {
   readonly id: string;
   readonly verdict: string;
-  readonly state: Story['verdict']['state'];
   readonly message: WireMessageDetail | null;
   readonly events: readonly WireEvent[];
   readonly route_events: readonly WireEvent[];
@@ -31,10 +40,25 @@ const moment = {
 export const trace: z.ZodType<WireTrace> = z
   .object({
     id: z.string(),
-    verdict: z.string().describe('What became of it, in a sentence or two for people.'),
+    verdict: z
+      .string()
+      .describe(
+        'What became of it, why it was late and what can be done, for people: the three parts below in one text.',
+      ),
     state: z
       .enum([...DELIVERY_STATES, 'rejected', 'mixed'])
       .describe('What the verdict is about; `mixed`: several recipients in several states.'),
+    outcome: z.string().describe('What became of it.'),
+    why_late: z
+      .string()
+      .nullable()
+      .describe('Where the time went: waits, route faults, the slow phase of an attempt; null: it was not late.'),
+    next_step: z.string().nullable().describe('What can be done, or what comes next; null: nothing is to be done.'),
+    came_back: z
+      .boolean()
+      .describe(
+        'It was delivered, and a report by mail told later of a failure or a complaint; `state` stays what it was.',
+      ),
     message: messageDetail.nullable().describe('null: it was refused at submission, and nothing of it was kept.'),
     events: z.array(event).describe('Its events, in order of `seq`.'),
     route_events: z.array(event).describe('Ups and downs of its routes while it waited.'),
@@ -68,13 +92,18 @@ export const flow: z.ZodType<WireFlow> = z
   })
   .meta({ id: 'Flow', description: 'A recovery flow as one story, oldest message first.' });
 
+/** The parts of a verdict. */
+export function wireVerdict({ state, outcome, whyLate, nextStep, cameBack }: Verdict): WireVerdict {
+  return { state, outcome, why_late: whyLate, next_step: nextStep?.text ?? null, came_back: cameBack };
+}
+
 /** The story of one message. */
 export function wireTrace(story: Story): WireTrace {
   const { id, verdict, message, attempts, events, routeEvents } = story;
   return {
     id,
-    verdict: verdict.text,
-    state: verdict.state,
+    verdict: verdictText(verdict),
+    ...wireVerdict(verdict),
     message: message === null ? null : wireMessageDetail(message, attempts),
     events,
     route_events: routeEvents,

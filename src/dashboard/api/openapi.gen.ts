@@ -1348,13 +1348,21 @@ export interface components {
         /** @description Everything about one message, in time order. */
         Trace: {
             id: string;
-            /** @description What became of it, in a sentence or two for people. */
+            /** @description What became of it, why it was late and what can be done, for people: the three parts below in one text. */
             verdict: string;
             /**
              * @description What the verdict is about; `mixed`: several recipients in several states.
              * @enum {string}
              */
             state: "queued" | "sending" | "deferred" | "delivered" | "bounced" | "expired" | "superseded" | "suppressed" | "throttled" | "canceled" | "quarantined" | "rejected" | "mixed";
+            /** @description What became of it. */
+            outcome: string;
+            /** @description Where the time went: waits, route faults, the slow phase of an attempt; null: it was not late. */
+            why_late: string | null;
+            /** @description What can be done, or what comes next; null: nothing is to be done. */
+            next_step: string | null;
+            /** @description It was delivered, and a report by mail told later of a failure or a complaint; `state` stays what it was. */
+            came_back: boolean;
             /** @description null: it was refused at submission, and nothing of it was kept. */
             message: components["schemas"]["MessageDetail"] | null;
             /** @description Its events, in order of `seq`. */

@@ -2,7 +2,7 @@
 import { keepPreviousData, useInfiniteQuery, useQuery, type UseQueryResult } from '@tanstack/react-query';
 import { now } from '../lib/clock.ts';
 import { momentOf, type Search } from '../lib/search.ts';
-import type { Story } from '../lib/story.ts';
+import { isPending } from '../lib/states.ts';
 import { get, getText } from './client.ts';
 import type {
   List,
@@ -24,6 +24,7 @@ const PAGE_SIZE = 50;
 const MAX_PAGE_SIZE = 100;
 const SLOW_REFRESH_MS = 30_000;
 const REFRESH_MS = 5_000;
+const COUNTING_MS = 1_000;
 
 /** Messages, newest first, page by page. What has a `@` is a recipient or, when that has none, a Message-ID; else it is a flow. */
 export function useMessages(search: Search) {
@@ -70,14 +71,16 @@ export function useRefused(recipient: string): UseQueryResult<Page<RelayEvent>, 
   });
 }
 
-/** Everything about one message; also of one that was refused. */
-export function useStory(id: string): UseQueryResult<Story, Error> {
+/**
+ * Everything about one message; also of one that was refused. While the verdict counts seconds, to the next attempt or since the
+ * acceptance, it is asked anew; on several recipients it does not.
+ */
+export function useStory(id: string): UseQueryResult<Trace, Error> {
   return useQuery({
     queryKey: ['message', id],
-    queryFn: async () => {
-      const { message, events, route_events } = await get<Trace>(`/v1/messages/${id}/trace`);
-      return { message, events, routeEvents: route_events };
-    },
+    queryFn: () => get<Trace>(`/v1/messages/${id}/trace`),
+    refetchInterval: ({ state: { data } }) =>
+      data?.message?.deliveries.length === 1 && isPending(data.state) ? COUNTING_MS : false,
   });
 }
 

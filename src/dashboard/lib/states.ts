@@ -54,6 +54,11 @@ export function moodOf(state: string): Mood {
   return MOODS[state] ?? 'quiet';
 }
 
+/** What kind of news a message's verdict is: mail that came back is bad news, and so is mail that was not sent without a word to the app. */
+export function verdictMood({ state, came_back }: { readonly state: string; readonly came_back: boolean }): Mood {
+  return came_back || state === 'suppressed' ? 'bad' : moodOf(state);
+}
+
 /** True while a delivery in `state` may still be delivered by itself. */
 export function isPending(state: string): boolean {
   return state === 'queued' || state === 'sending' || state === 'deferred';

@@ -4,15 +4,11 @@
  * Attempts tell more than the events that they led to, so each event about an attempt is told by the attempt. Acceptance of several
  * recipients is one step. Ups and downs of the message's routes stand between them.
  */
-import type { Attempt, MessageDetail, RelayEvent } from '../api/types.ts';
+import type { Attempt, MessageDetail, RelayEvent, Trace } from '../api/types.ts';
 import { type Mood, moodOf } from './states.ts';
 
-export interface Story {
-  /** null: it was refused at submission. */
-  readonly message: MessageDetail | null;
-  readonly events: readonly RelayEvent[];
-  readonly routeEvents: readonly RelayEvent[];
-}
+/** As the call `trace` answers; no message: it was refused at submission. */
+export type Story = Pick<Trace, 'message' | 'events' | 'route_events'>;
 
 export interface Step {
   readonly key: string;
@@ -49,7 +45,7 @@ export function answerOf(attempt: Pick<Attempt, 'code' | 'enhanced' | 'response'
 }
 
 /** The steps of `story`. */
-export function stepsOf({ message, events, routeEvents }: Story): readonly Step[] {
+export function stepsOf({ message, events, route_events }: Story): readonly Step[] {
   const attempts = message === null ? [] : attemptsOf(message);
   const told = new Set(attempts.map((attempt) => `${attempt.delivery_id} ${attempt.number}`));
   const steps: Step[] = [];
@@ -101,7 +97,7 @@ export function stepsOf({ message, events, routeEvents }: Story): readonly Step[
     });
   }
 
-  for (const event of [...events, ...routeEvents]) {
+  for (const event of [...events, ...route_events]) {
     const { data, type } = event;
     if (type === 'message.accepted') continue;
     if (data.attempt !== undefined && told.has(`${data.delivery?.id ?? ''} ${data.attempt.number}`)) continue;

@@ -1,18 +1,17 @@
 /** One message: the verdict first, then its story, what it was, its links, its flow, and, while it is kept, the mail itself. */
 import { useEffect } from 'react';
 import { useFlow, useStory } from '../api/queries.ts';
-import type { Message, MessageDetail } from '../api/types.ts';
+import type { Message, MessageDetail, Trace } from '../api/types.ts';
 import { navigate } from '../lib/router.ts';
-import { overall } from '../lib/states.ts';
+import { overall, verdictMood } from '../lib/states.ts';
 import { stepsOf, type Story } from '../lib/story.ts';
-import { type Verdict, verdictOn } from '../lib/verdict.ts';
 import { Audit } from '../parts/audit.tsx';
 import { Loaded } from '../parts/condition.tsx';
 import { Content } from '../parts/content.tsx';
 import { MessageFacts } from '../parts/facts.tsx';
 import { Link } from '../parts/link.tsx';
 import { Operate } from '../parts/operate.tsx';
-import { StateBadge, Tag, Time, useNow } from '../parts/show.tsx';
+import { StateBadge, Tag, Time } from '../parts/show.tsx';
 import { Timeline } from '../parts/timeline.tsx';
 
 export function MessageView({ id }: { readonly id: string }) {
@@ -39,11 +38,9 @@ export function useBackOnEscape(): void {
   }, []);
 }
 
-function Told({ id, story }: { readonly id: string; readonly story: Story }) {
+function Told({ id, story }: { readonly id: string; readonly story: Trace }) {
   const { message } = story;
-  const verdict = verdictOn(story, useNow());
   const recipients = message?.deliveries.map(({ recipient }) => recipient) ?? refusedRecipients(story);
-  const state = message === null ? 'rejected' : overall(message.deliveries.map((delivery) => delivery.state));
   return (
     <>
       <div className="view-head">
@@ -52,7 +49,7 @@ function Told({ id, story }: { readonly id: string; readonly story: Story }) {
             ? `${recipients.slice(0, 3).join(', ')} and ${recipients.length - 3} more`
             : recipients.join(', ')}
         </h1>
-        <StateBadge state={state} />
+        <StateBadge state={story.state} />
         <Tag name={message?.tag ?? story.events[0]?.data.message?.tag ?? null} />
         <span className="sub">
           <Time at={message?.accepted_at ?? story.events[0]?.timestamp ?? ''} />
@@ -70,7 +67,7 @@ function Told({ id, story }: { readonly id: string; readonly story: Story }) {
           </div>
         )}
       </div>
-      <VerdictBox verdict={verdict} />
+      <VerdictBox verdict={story} />
       <div className="columns">
         <div className="main-column">
           <section className="panel" aria-label="What happened">
@@ -96,14 +93,15 @@ function refusedRecipients({ events }: Story): readonly string[] {
   return [...new Set(events.flatMap(({ data }) => (data.delivery === undefined ? [] : [data.delivery.recipient])))];
 }
 
-function VerdictBox({ verdict }: { readonly verdict: Verdict }) {
+/** In the relay's own words, which `trace` prints too. */
+function VerdictBox({ verdict }: { readonly verdict: Trace }) {
   return (
-    <div className={`notice verdict ${verdict.mood}`} role="status" aria-label="Verdict">
+    <div className={`notice verdict ${verdictMood(verdict)}`} role="status" aria-label="Verdict">
       <p>
-        <strong className="break">{verdict.text}</strong>
+        <strong className="break">{verdict.outcome}</strong>
       </p>
-      {verdict.why === '' ? null : <p className="break">{verdict.why}</p>}
-      {verdict.next === '' ? null : <p className="muted break">{verdict.next}</p>}
+      {verdict.why_late === null ? null : <p className="break">{verdict.why_late}</p>}
+      {verdict.next_step === null ? null : <p className="muted break">{verdict.next_step}</p>}
     </div>
   );
 }

@@ -1,8 +1,8 @@
-/** What the page of a message says on top, from stories as the API tells them. */
+/** What the page of a message makes of a story as the API tells it: its steps, and the colour of its verdict. */
 import { describe, expect, test } from 'vitest';
 import type { Attempt, MessageDetail, RelayEvent } from '../../src/dashboard/api/types.ts';
 import { stepsOf, type Story } from '../../src/dashboard/lib/story.ts';
-import { verdictOn } from '../../src/dashboard/lib/verdict.ts';
+import { verdictMood } from '../../src/dashboard/lib/states.ts';
 
 const START = Date.UTC(2026, 0, 5, 10);
 const at = (ms: number): string => new Date(START + ms).toISOString();
@@ -43,7 +43,6 @@ function story(
   over: {
     readonly message?: Partial<MessageDetail>;
     readonly events?: readonly RelayEvent[];
-    readonly routeEvents?: readonly RelayEvent[];
   } = {},
 ): Story {
   return {
@@ -92,8 +91,8 @@ function story(
       ],
       ...over.message,
     },
-    events: over.events ?? [],
-    routeEvents: over.routeEvents ?? [],
+    events: [...(over.events ?? [])],
+    route_events: [],
   };
 }
 
@@ -103,104 +102,21 @@ const event = (type: RelayEvent['type'], ms: number, data: Partial<RelayEvent['d
   data: { event_id: `evt_${type}_${ms}`, seq: 1, ...data },
 });
 
-describe('the verdict', () => {
-  test('on a mail that went at once has nothing to explain', () => {
-    const { mood, text, why } = verdictOn(story({ delivered_at: at(51), attempts: [attempt(1, 1)] }), START + 60_000);
-    expect(mood).toBe('good');
-    expect(text).toBe('Delivered 51 ms after it was accepted: ses (smtp.ses.example:587) took it.');
-    expect(why).toBe('');
-  });
-
-  test('on a late one names the answer that made it wait, and for how long', () => {
-    const { why } = verdictOn(
-      story({
-        delivered_at: at(80_000),
-        attempts: [attempt(1, 1, GREYLISTED), attempt(2, 20_000, GREYLISTED), attempt(3, 79_950)],
-      }),
-      START + 90_000,
-    );
-    expect(why).toBe('Late because of the wait after ses answered "451 4.7.1 Greylisted" at rcpt (1 min 20 s).');
-  });
-
-  test('on a late one names the slow phase of a slow next hop', () => {
-    const { why } = verdictOn(
-      story({
-        delivered_at: at(30_000),
-        attempts: [attempt(1, 0, { timings_ms: { connect: 20, transaction: 29_980 } })],
-      }),
-      START + 90_000,
-    );
-    expect(why).toBe('Late because of the answer of smtp.ses.example:587 (30 s).');
-  });
-
-  test('on a late one names the route that was down', () => {
-    const { why } = verdictOn(
-      story(
-        { delivered_at: at(60_000), attempts: [attempt(1, 59_950)] },
-        { routeEvents: [event('route.down', -5000, { route: { name: 'ses', reason: 'connection refused' } })] },
-      ),
-      START + 90_000,
-    );
-    expect(why).toContain('the wait while route ses was down: connection refused (1 min)');
-  });
-
-  test('on one that waits says when the next attempt is', () => {
-    const { mood, text, next } = verdictOn(
-      story({ state: 'deferred', attempts: [attempt(1, 1, GREYLISTED)], next_attempt_at: at(30_000) }),
-      START + 20_000,
-    );
-    expect(mood).toBe('wait');
-    expect(text).toBe(
-      'Not delivered yet, 20 s after it was accepted. Tried once, the last time over ses: 451 4.7.1 Greylisted.',
-    );
-    expect(next).toBe('The next attempt is in 10 s, over ses.');
-  });
-
-  test('on one that came back after its delivery says so first of all', () => {
-    const { mood, text } = verdictOn(
-      story(
-        { delivered_at: at(51), attempts: [attempt(1, 1)] },
-        {
-          events: [
-            event('message.bounced', 9000, {
-              delivery: { id: 'dlv_1', recipient: 'ann@example.net', state: 'delivered', attempts: 1 },
-              report: { kind: 'dsn', reporter: 'mx.example.net', status: '5.1.1', diagnostic: 'no such user' },
-            }),
-          ],
-        },
-      ),
-      START + 60_000,
-    );
-    expect(mood).toBe('bad');
-    expect(text).toContain('But it came back later (mx.example.net): no such user.');
-  });
-
+describe('the mood of a verdict', () => {
   test.each([
-    'bounced',
-    'expired',
-    'superseded',
-    'suppressed',
-    'throttled',
-    'canceled',
-    'quarantined',
-    'sending',
-    'queued',
-  ] as const)('on one that is %s is a sentence', (state) => {
-    expect(verdictOn(story({ state }), START + 1000).text).toMatch(/^[A-Z].*\.$/);
+    ['delivered', 'good'],
+    ['deferred', 'wait'],
+    ['bounced', 'bad'],
+    ['rejected', 'bad'],
+    ['superseded', 'quiet'],
+    // Quiet in a list; to the person who waits for the mail it is not.
+    ['suppressed', 'bad'],
+  ])('on one that is %s is %s', (state, mood) => {
+    expect(verdictMood({ state, came_back: false })).toBe(mood);
   });
 
-  test('on a refused one tells what the app was told', () => {
-    const { text } = verdictOn(
-      {
-        message: null,
-        events: [
-          event('message.rejected', 0, { refusal: { code: 550, enhanced: '5.7.1', text: 'sender not allowed' } }),
-        ],
-        routeEvents: [],
-      },
-      START,
-    );
-    expect(text).toBe('Refused at submission: 550 5.7.1 sender not allowed. The app was told; nothing was queued.');
+  test('on one that came back after its delivery is bad', () => {
+    expect(verdictMood({ state: 'delivered', came_back: true })).toBe('bad');
   });
 });
 
