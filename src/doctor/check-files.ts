@@ -9,7 +9,9 @@ import { access, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Config } from '../config/types.ts';
 import { errorCode } from '../core/errors.ts';
+import { oddKind } from '../core/file-trouble.ts';
 import { shellWord } from '../core/shell-word.ts';
+import { LOG_FILE_HINT } from '../telemetry/destination.ts';
 import { type CheckFinding, createFindings } from './finding.ts';
 
 const OTHERS = 0o077;
@@ -90,6 +92,15 @@ export function judgeOwner(
 export async function checkLogFile(file: string): Promise<readonly CheckFinding[]> {
   const found = createFindings('log', file);
   const stats = await statsOf(file);
+  const odd = stats === null ? null : oddKind(stats);
+  if (odd !== null) {
+    found.error('not-a-file', {
+      message: `${file} is ${odd}, not a file`,
+      why: 'The relay does not start: it could wait for ever to write its log.',
+      hint: LOG_FILE_HINT,
+    });
+    return found.list;
+  }
   const place = stats === null ? await nearestFolder(path.dirname(file)) : file;
   if (!(await mayWrite(place))) {
     found.error('not-writable', {

@@ -1,5 +1,6 @@
 /** Disk, clock, files and certificate: each fault with what mends it. Figures and answers are injected where a machine will not do. */
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, writeFileSync, symlinkSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { checkCertificate } from '../../src/doctor/check-certificate.ts';
@@ -140,6 +141,22 @@ describe('files', () => {
     expect(codes(await checkLogFile(file))).toEqual(['log.ok', 'log.open']);
     chmodSync(folder, 0o750);
     expect(codes(await checkLogFile(file))).toEqual(['log.ok']);
+  });
+
+  test.each([
+    ['a folder', (file: string) => mkdirSync(file)],
+    ['a FIFO', (file: string) => execFileSync('mkfifo', [file])],
+    ['a device', (file: string) => symlinkSync('/dev/null', file)],
+  ])('a log file that is %s is an error', async (kind, make) => {
+    const file = join(tempFolder(), 'relay.log');
+    make(file);
+    const [finding, ...others] = await checkLogFile(file);
+    expect(others).toEqual([]);
+    expect(finding).toMatchObject({
+      level: 'error',
+      code: 'log.not-a-file',
+      message: `${file} is ${kind}, not a file`,
+    });
   });
 
   test('a config that others may change is told', async () => {

@@ -1,4 +1,15 @@
-import { closeSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
@@ -147,6 +158,27 @@ describe('the log', () => {
     expect(() => open({ file: join(dir, 'plain', 'relay.log') })).toThrow(
       expect.objectContaining({ name: 'RelayError', code: 'config', hint: expect.stringContaining('log.file') }),
     );
+  });
+
+  test.each([
+    ['a FIFO', () => void spawnSync('mkfifo', [file()])],
+    ['a folder', () => mkdirSync(file())],
+    ['a device', () => symlinkSync('/dev/null', file())],
+  ])('a log file that is %s stops the start, which says so', (kind, make) => {
+    mkdirSync(join(dir, 'logs'));
+    make();
+    expect(() => open()).toThrow(`it is ${kind}, not a file`);
+  });
+
+  test('reopen finds a FIFO in the place of the file, says so, and goes on in the old one', async () => {
+    const { log, reopen, stop } = open();
+    renameSync(file(), `${file()}.1`);
+    spawnSync('mkfifo', [file()]);
+    reopen();
+    log.info({ event: 'test.line' }, 'after');
+    await stop();
+    expect(shown()).toContain('it is a FIFO');
+    expect(readFileSync(`${file()}.1`, 'utf8')).toContain('after');
   });
 
   test('logging after stop does nothing', async () => {
