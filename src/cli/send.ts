@@ -11,6 +11,7 @@ import { isLoopback } from '../config/network.ts';
 import type { ListenerConfig } from '../config/types.ts';
 import { RelayError } from '../core/errors.ts';
 import { parseMessageId } from '../core/ids.ts';
+import { parseFromValue } from '../mail/from.ts';
 import { jsonLine } from '../telemetry/json-line.ts';
 import { clean } from '../api/story/clean.ts';
 import { type CliIo, type GlobalOptions, wantsJson } from './io.ts';
@@ -60,8 +61,8 @@ export function sendCommand(program: Command, io: CliIo): void {
   program
     .command('send')
     .description("send a test mail through the relay's own SMTP listener")
-    .option('--to <address>', `recipient; may be repeated (default: ${DEFAULTS.to})`, collect)
-    .option('--from <address>', 'From header; its address is the envelope sender too', DEFAULTS.from)
+    .option('--to <address>', `recipient; may be repeated (default: ${DEFAULTS.to})`, collectMailbox)
+    .option('--from <address>', 'From header; its address is the envelope sender too', mailboxOption, DEFAULTS.from)
     .option('--subject <text>', 'subject', DEFAULTS.subject)
     .option('--text <text>', 'body', DEFAULTS.text)
     .option('--tag <tag>', 'X-Leadpush-Tag; an empty one sends no such header', DEFAULTS.tag)
@@ -244,8 +245,16 @@ async function loginOf(io: CliIo, options: SendOptions): Promise<{ auth?: { user
   return { auth: { user: options.username, pass } };
 }
 
-function collect(value: string, before: readonly string[] = []): readonly string[] {
-  return [...before, value];
+function collectMailbox(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, mailboxOption(value)];
+}
+
+/** One address, with or without a name: what builds the message would make one of nearly anything (`a b@example.net` is Mr a). */
+function mailboxOption(text: string): string {
+  const parsed = parseFromValue(text);
+  if (parsed.kind === 'from') return text;
+  const reason = parsed.reason.replace('From address: ', '').replace('From header field', 'text');
+  throw new InvalidArgumentError(`Give one address, ann@example.net or "Ann <ann@example.net>": ${reason}.`);
 }
 
 function collectHeader(text: string, before: readonly Header[] = []): readonly Header[] {

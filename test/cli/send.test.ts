@@ -82,6 +82,24 @@ describe('send', () => {
     expect(hop.mail()).toMatch(/^X-Leadpush-Tag: password-reset$/m);
   });
 
+  test.each(['a b@example.net', 'a@example.net, b@example.net', 'a@example.net b@example.net', 'a', ''])(
+    'takes %j for no address and sends nothing',
+    async (address) => {
+      const hop = await listen();
+      for (const option of ['--to', '--from']) {
+        const { code, err } = await run(['send', option, address, '--config', configFor(hop.port)]);
+        expect([code, hop.commands]).toEqual([2, []]);
+        expect(err).toContain('Give one address');
+      }
+    },
+  );
+
+  test('takes an address with a name', async () => {
+    const hop = await listen();
+    const { code } = await run(['send', '--to', 'Ann Bo <ann@example.net>', '--config', configFor(hop.port)]);
+    expect([code, hop.commands.includes('RCPT TO:<ann@example.net>')]).toEqual([0, true]);
+  });
+
   test('sends what the options say', async () => {
     const hop = await listen();
     const argv = [
