@@ -53,8 +53,11 @@ export function explainCommand(program: Command, io: CliIo): void {
       const explanation =
         remote === null ? await explainHere(io, file, options) : await explainThere(remote.client, file, options);
       if (explanation.verdict === 'refuse') io.exit.code = 1;
+      const isChosen = options.from !== undefined || file !== undefined;
       await io.stdout.write(
-        wantsJson(io, options) ? `${jsonLine(explanation)}\n` : humanText(explanation, createPaint(io.stdout.hasColor)),
+        wantsJson(io, options)
+          ? `${jsonLine(explanation)}\n`
+          : humanText(explanation, createPaint(io.stdout.hasColor), isChosen),
       );
     });
 }
@@ -99,12 +102,21 @@ async function mailBytes(config: Config, file: string | undefined, options: Expl
     return Buffer.from(`${[`From: ${from}`, ...extra].join('\r\n')}\r\n\r\n`);
   }
   try {
-    const text = await readFile(file, 'latin1');
+    const text = (await readFile(file, 'latin1')).replace(/\r?\n/g, '\r\n');
     const lines = extra.map((line) => `${line}\r\n`).join('');
-    return Buffer.from(lines + text.replace(/\r?\n/g, '\r\n'), 'latin1');
+    return Buffer.concat([Buffer.from(lines), Buffer.from(withFrom(text, options.from), 'latin1')]);
   } catch (error) {
     throw usage(`cannot read ${file}: ${fileTrouble(error)}`);
   }
+}
+
+/** `text`, octet by octet, with its From fields replaced by one with `from`. */
+function withFrom(text: string, from: string | undefined): string {
+  if (from === undefined) return text;
+  const end = text.indexOf('\r\n\r\n');
+  const header = end === -1 ? text : text.slice(0, end + 2);
+  const others = header.replace(/^from[ \t]*:[^\r]*\r\n(?:[ \t][^\r]*\r\n)*/gim, '');
+  return `From: ${Buffer.from(from).toString('latin1')}\r\n${others}${text.slice(header.length)}`;
 }
 
 function explainMail(config: Config, bytes: Uint8Array, options: ExplainOptions, io: CliIo): Explanation {
@@ -142,10 +154,15 @@ function envelopeAddress(text: string): EnvelopeAddress {
   return parsed.address;
 }
 
-function humanText(explanation: Plain<Explanation>, paint: Paint): string {
+const OTHER_FROM = '--from ADDRESS asks about mail from another address.';
+
+/** `isChosen`: its From address was given, not made up here. */
+function humanText(explanation: Plain<Explanation>, paint: Paint, isChosen: boolean): string {
   if (explanation.verdict === 'refuse') {
     const audit = explanation.links === null ? '' : `\n${formatAudit(explanation.links)}`;
-    return `${paint.red('refused')}  ${clean(explanation.reply ?? '')}\n  because ${clean(explanation.reason ?? '')}\n${audit}`;
+    const reply = explanation.reply ?? '';
+    const other = isChosen || !reply.startsWith('550 5.7.1 ') ? '' : `  ${OTHER_FROM}\n`;
+    return `${paint.red('refused')}  ${clean(reply)}\n  because ${clean(explanation.reason ?? '')}\n${other}${audit}`;
   }
   const lines = [
     `${paint.green('accepted')}`,

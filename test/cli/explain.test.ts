@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { hashPassword } from '../../src/config/scrypt-hash.ts';
@@ -16,6 +17,27 @@ describe('explain', () => {
     expect(code).toBe(2);
     expect(err).toContain('no credential "kc"');
     expect(err).toContain('keycloak, django');
+  });
+
+  test('of a From that was not given and is refused says that --from names another', async () => {
+    const password = await hashPassword('long enough to be one');
+    const credentials = [{ username: 'shop', password, from: ['shop@example.com'] }];
+    const argv = ['explain', '--credential', 'shop', '--config', writeConfig(tempFolder(), { credentials })];
+    expect((await run(argv, { tty: true })).out).toContain('--from ADDRESS asks about mail from another address');
+    expect((await run([...argv, '--from', 'shop@example.com'], { tty: true })).code).toBe(0);
+    const refused = await run([...argv, '--from', 'x@example.com'], { tty: true });
+    expect([refused.code, refused.out.includes('--from')]).toEqual([1, false]);
+  });
+
+  test('takes --from in place of the From of a file', async () => {
+    const folder = tempFolder();
+    const file = join(folder, 'mail.eml');
+    writeFileSync(file, 'To: x@example.net\nFROM: Some\n body <x@example.com>\nSubject: x\n\nFrom: y\n');
+    const argv = ['explain', file, '--config', writeConfig(folder)];
+    expect((await run(argv)).json).toMatchObject([{ from: 'x@example.com' }]);
+    expect((await run([...argv, '--from', 'Zo\u00eb <z@example.com>'])).json).toMatchObject([
+      { from: 'z@example.com' },
+    ]);
   });
 
   test('says of a mail without a tag that it has none, and nothing more', async () => {
