@@ -68,7 +68,7 @@ export interface Relay {
   readonly config: Config;
   readonly smtp: readonly { readonly host: string; readonly port: number; readonly tls: string }[];
   readonly http: { readonly host: string; readonly port: number };
-  /** Reads the config again: all of it applies, or none of it, and then the log says why. */
+  /** Reads the config again: all of it applies, or none of it, and then the log says why. `ignored`: the relay ends. */
   reload(): Promise<ReloadResult>;
   /** Opens `log.file` anew, after it was moved away. */
   reopenLog(): void;
@@ -76,7 +76,7 @@ export interface Relay {
   stop(): Promise<void>;
 }
 
-type ReloadResult = 'reloaded' | 'refused';
+type ReloadResult = 'reloaded' | 'refused' | 'ignored';
 
 type ValidConfig = Extract<ConfigResult, { kind: 'config' }>;
 
@@ -298,6 +298,7 @@ async function start(
       stopping = true;
       log.info({ event: 'relay.stopping' }, 'stopping');
       try {
+        await reloading;
         await doors.stop();
         await undo.unwind();
       } finally {
@@ -309,6 +310,7 @@ async function start(
 
   /** Everything that can fail comes first; then all of it is put in place. */
   async function reloadOnce(): Promise<ReloadResult> {
+    if (stopping) return ignoreReload();
     try {
       const { config: next, warnings } = readConfig(options.configFile, env);
       const fixed = compareForReload(settings.config, next);
@@ -321,6 +323,7 @@ async function start(
       }
       const nextTls = await loadTls(next, clock);
       const signer = countSignatures(await createSigner(next.senders), metrics);
+      if (stopping) return ignoreReload();
       const nextWays = createWays(next, wayDeps, ways);
       await webhooks.apply(next.webhooks);
       settings = settingsOf(next, signer);
@@ -337,6 +340,8 @@ async function start(
       return 'reloaded';
     } catch (error) {
       if (!(error instanceof RelayError)) throw error;
+      // A broken config is no trouble of a relay that ends.
+      if (stopping) return ignoreReload();
       metrics.configRefused();
       log.error(
         { event: 'config.refused', reason: error.message, hint: error.hint },
@@ -344,6 +349,11 @@ async function start(
       );
       return 'refused';
     }
+  }
+
+  function ignoreReload(): ReloadResult {
+    log.debug({ event: 'config.ignored' }, 'the relay ends: the config is not read again');
+    return 'ignored';
   }
 }
 
