@@ -4,8 +4,11 @@
  *
  * A proof that is wrong counts against the client's address: after some failures in a row it waits, longer each time, before
  * anything of it is looked at again (429). The same wrong one counts once: a program that was forgotten when tokens changed is no
- * guesser, and must not shut out the app beside it. A token that worked from an address before goes on working, so that a
- * neighbour behind the same proxy cannot shut it out. All of it lives in memory, bounded; a restart forgives.
+ * guesser, and must not shut out the app beside it.
+ *
+ * The wait is there for tokens that can be guessed. One that is right and too random to be guessed is let in whatever its
+ * neighbours behind the same proxy do, and so is a session's cookie; a right one that people made up waits with the rest, for it
+ * may be a guess, unless it worked from that address before. All of it lives in memory, bounded; a restart forgives.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { CredentialConfig, Identity, TokenScope } from '../config/types.ts';
@@ -30,7 +33,8 @@ export type SubmitsAs =
   | { readonly kind: 'nobody' };
 
 export type Proof =
-  | { readonly kind: 'caller'; readonly caller: Caller }
+  /** `guessable`: who tried long enough could have found it. */
+  | { readonly kind: 'caller'; readonly caller: Caller; readonly guessable: boolean }
   /** The request brings nothing that this source looks at. */
   | { readonly kind: 'none' }
   /** It brings something, and it is wrong. `digest`: the same for the same thing, and tells nothing about it. */
@@ -117,21 +121,21 @@ export function createCallerCheck({ sources, open, clock, log }: CallerCheckDeps
       const proof = source(request);
       if (proof.kind !== 'none') return proof;
     }
-    return open ? { kind: 'caller', caller: ANYBODY } : { kind: 'none' };
+    return open ? { kind: 'caller', caller: ANYBODY, guessable: false } : { kind: 'none' };
   };
 
   return {
     admit(request, reply, scope, own = sources) {
       const group = addressGroup(request.ip);
       const proof = prove(request, own);
-      const pair = proof.kind === 'caller' ? `${group} ${proof.caller.name}` : null;
-      const waitMs = failures.waitMs(group);
-      if (waitMs > 0 && (pair === null || !welcome.has(pair))) {
+      const waits = proof.kind !== 'caller' || (proof.guessable && !welcome.has(`${group} ${proof.caller.name}`));
+      const waitMs = waits ? failures.waitMs(group) : 0;
+      if (waitMs > 0) {
         void reply.header('retry-after', String(Math.ceil(waitMs / 1000)));
         refuse(reply, 'too-many-requests', 'Too many requests from this address had a wrong token.');
         return null;
       }
-      if (proof.kind !== 'caller' || pair === null) {
+      if (proof.kind !== 'caller') {
         const brought = `${group} ${proof.kind === 'wrong' ? proof.digest : 'nothing'}`;
         const toldAt = refused.get(brought);
         if (proof.kind === 'wrong' && toldAt === undefined) failures.fail(group);
@@ -143,7 +147,7 @@ export function createCallerCheck({ sources, open, clock, log }: CallerCheckDeps
         refuse(reply, 'unauthorized', 'Send a token of http.tokens: `Authorization: Bearer ...`.');
         return null;
       }
-      remember(welcome, pair, true);
+      remember(welcome, `${group} ${proof.caller.name}`, true);
       if (!proof.caller.scopes.has(scope)) {
         refuse(reply, 'forbidden', `This needs a token with the scope ${scope}.`);
         return null;

@@ -8,6 +8,8 @@ import { TOKEN_PREFIX, type TokenConfig } from '../config/types.ts';
 import type { ProofSource } from './caller.ts';
 
 const MAX_TOKEN_LENGTH = 512;
+/** Of a token that nobody finds by trying: 32 hexadecimal digits have some 120, 22 characters of base64 some 90. */
+const MIN_BITS = 80;
 
 /** Makes the source over `tokens`. Throws on a hash that is not 64 hexadecimal digits. */
 export function createTokenSource(tokens: readonly TokenConfig[]): ProofSource {
@@ -30,6 +32,7 @@ export function createTokenSource(tokens: readonly TokenConfig[]): ProofSource {
     if (found === null) return wrong;
     return {
       kind: 'caller',
+      guessable: isGuessable(given),
       caller: {
         name: found.name,
         scopes: found.scopes,
@@ -40,4 +43,12 @@ export function createTokenSource(tokens: readonly TokenConfig[]): ProofSource {
       },
     };
   };
+}
+
+/**
+ * Whether `token` may have been made up by a person: fewer than 80 bits, were each of its characters drawn from those that are in
+ * it. An estimate from above, so a long sentence passes; at the pace of HTTP that is not found either.
+ */
+export function isGuessable(token: string): boolean {
+  return token.length * Math.log2(new Set(token).size) < MIN_BITS;
 }

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { isCrossOrigin } from '../../src/api/origin.ts';
+import { isGuessable } from '../../src/api/tokens.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
 import { testConfig } from '../support/config.ts';
 import { type Answer, type ApiBench, startApi, token } from './support.ts';
@@ -76,6 +77,24 @@ describe('a caller', () => {
     expect((await list(api, bearer('guess'))).status).toBe(429);
     expect((await list(api, bearer('right'))).status).toBe(200);
   });
+
+  test('with a random token is let in at any time, whoever guesses at the same address', async () => {
+    const random = 'b0f4a9e1c37d5826b0f4a9e1c37d5826';
+    const api = await startApi({ config: { ...config, tokens: [token('app', random, ['read'])] } });
+    for (let i = 0; i < 12; i++) await list(api, bearer(`guess-${i}`));
+    expect((await list(api, bearer('guess'))).status).toBe(429);
+    expect((await list(api, bearer(random))).status).toBe(200);
+  });
+
+  test.each([
+    ['b0f4a9e1c37d5826b0f4a9e1c37d5826', false],
+    ['0d9b8f3e-6c1a-4f27-9be5-1a2c3d4e5f60', false],
+    ['q2dXx0mJ7tYw-Zr_5LkPbA', false],
+    ['app-token', true],
+    ['password12345678', true],
+    ['a'.repeat(400), true],
+    ['abababababababababababababababababababab', true],
+  ])('whose token is %j can be guessed: %s', (text, expected) => expect(isGuessable(text)).toBe(expected));
 
   test('who brings no token at all is refused, and does not wait', async () => {
     const api = await startApi({ config });
