@@ -5,7 +5,7 @@
  * Precedence: a header beats the tag's setting, the tag's setting beats the default.
  */
 import type { Config, Identity, LinksConfig, SenderConfig, TagConfig } from '../config/types.ts';
-import { domainOf, type EnvelopeAddress } from '../core/address.ts';
+import { addressKey, domainOf, type EnvelopeAddress } from '../core/address.ts';
 import { type Envelope, type MessageRecord, type Priority, type TagSource } from '../core/message.ts';
 import { type Refusal, refuse } from '../core/refusal.ts';
 import { parseFrom } from '../mail/from.ts';
@@ -181,9 +181,12 @@ export function senderOf(config: Config, headerFrom: EnvelopeAddress): SenderCon
 /** The trace tells that From is another than the app's. */
 function senderWarnings(trusted: Exclude<TrustedFrom, Refusal>, tagConfig: TagConfig | undefined): readonly string[] {
   if (trusted.kind === 'kept') return [];
-  return [
-    `From <${trusted.old.address}> was replaced by <${trusted.from.address}> (tags.${tagConfig?.name ?? ''}.from)`,
-  ];
+  const [old, now] = [trusted.old.address, trusted.from.address];
+  const what =
+    addressKey(old) === addressKey(now)
+      ? `The name in From <${old}> was replaced`
+      : `From <${old}> was replaced by <${now}>`;
+  return [`${what} (tags.${tagConfig?.name ?? ''}.from)`];
 }
 
 /** The flood guards: of the tag for each recipient, of the credential for all of its mail. */

@@ -196,7 +196,7 @@ export class SmtpSession extends SmtpWire {
   }
 
   #mayAuth(): boolean {
-    return this.#hasLogins() && (this.secure || isLoopback(this.address));
+    return this.#hasLogins() && (this.secure || (isLoopback(this.address) && this.context.tls !== 'starttls-required'));
   }
 
   #auth(line: Buffer, done: () => void): void {

@@ -164,6 +164,14 @@ describe('the sender of a tag', () => {
     });
   });
 
+  it('is said to have got another name alone where the address was right already', () => {
+    const header = `From: App <Security@example.com>\r\n${otp}`;
+    expect(decided({ config: withFrom('rewrite'), header })).toMatchObject({
+      newFrom: { address: 'security@example.com', name: 'Example' },
+      warnings: ['The name in From <Security@example.com> was replaced (tags.otp.from)'],
+    });
+  });
+
   it('is given to no credential that may not use it', () => {
     const credential = testCredential({ from: ['news@example.com'] });
     const header = `From: news@example.com\r\n${otp}`;

@@ -70,6 +70,14 @@ describe('STARTTLS', () => {
     },
   );
 
+  test('where it is required, AUTH is offered after it alone, on loopback too', async () => {
+    const rig = await open({ tls: 'starttls-required', credentials: [await credentialFor('app', 'secret')] });
+    const client = await greeted(rig);
+    expect(await offers(client)).toEqual(['STARTTLS']);
+    await client.startTls();
+    expect(await offers(client)).toEqual(['AUTH PLAIN LOGIN']);
+  });
+
   test('where it is required, EHLO, NOOP, RSET and QUIT work before it, and mail after it', async () => {
     const rig = await open({ tls: 'starttls-required' });
     const client = await greeted(rig);
