@@ -319,6 +319,17 @@ describe('every view', () => {
     await noWiderThanItself({ page, ...visit });
   });
 
+  test('has a search box on a phone that an address fits into', async () => {
+    const { page } = await stage.open(ADMIN, { viewport: PHONE });
+    await page.goto('/queue');
+    const box = await page.getByRole('searchbox').boundingBox();
+    expect(box?.width).toBeGreaterThan(300);
+    await page.getByRole('button', { name: 'Menu' }).click();
+    const bar = await page.locator('header.top').boundingBox();
+    const menu = await page.locator('.side').boundingBox();
+    expect(menu?.y).toBe(bar?.height);
+  });
+
   test('keeps the look that was chosen, whatever the system has', async () => {
     const { page } = await stage.open(READER, { colorScheme: 'light' });
     await page.goto('/queue');
