@@ -147,7 +147,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     done();
   });
   server.setNotFoundHandler((_request, reply) => {
-    refuse(reply, 'not-found', 'There is nothing here; / names what there is.');
+    refuse(reply, 'not-found', 'There is nothing here; /docs names every call.');
   });
   server.setErrorHandler((error, request, reply) => {
     const status = statusOf(error);

@@ -117,7 +117,3 @@ export const NOT_AVAILABLE_TEXT = `## Not available yet
 
 These options are part of the config's design and this version does not carry them out. They are refused, so that no option
 is there that does nothing:`;
-
-/** After that list. */
-export const CLOSING = `HTTP serves \`/healthz\`, \`/readyz\` and \`/metrics\`; the calls of the API that \`http.tokens\` with the scopes \`send\` and \`admin\` are for
-are not available yet.`;

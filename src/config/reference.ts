@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { createConfigFiles } from './files.ts';
 import { NOT_AVAILABLE } from './not-available.ts';
 import { PRESETS } from './presets.ts';
-import { CLOSING, NOT_AVAILABLE_TEXT, OPENING, TAGS_TEXT } from './reference-text.ts';
+import { NOT_AVAILABLE_TEXT, OPENING, TAGS_TEXT } from './reference-text.ts';
 import { createKit, type Kit } from './schema/kit.ts';
 import { configSchema } from './schema/root.ts';
 import { durationText } from './units.ts';
@@ -32,7 +32,7 @@ export function renderReference(): string {
       .map((top) => `### \`${top.path}\`\n\n${table([top, ...rows.filter((row) => isBelow(row, top))])}`),
   ];
   const notYet = NOT_AVAILABLE.map(({ shown, what }) => `- \`${shown}\`: ${what} not available yet`).join('\n');
-  return `${[OPENING, ...tables, TAGS_TEXT.replace('PRESETS', presetTable()), NOT_AVAILABLE_TEXT, notYet, CLOSING].join('\n\n')}\n`;
+  return `${[OPENING, ...tables, TAGS_TEXT.replace('PRESETS', presetTable()), NOT_AVAILABLE_TEXT, notYet].join('\n\n')}\n`;
 }
 
 function presetTable(): string {
