@@ -24,6 +24,8 @@ export interface Caller {
   readonly name: string;
   readonly scopes: ReadonlySet<TokenScope>;
   readonly submitsAs: SubmitsAs;
+  /** For an answer that goes on: whether what proved him has ended since. Absent: it does not end. */
+  readonly isOver?: () => boolean;
 }
 
 /** As whom a caller submits mail: a credential of the config, under a name of his own, or like a trusted client without one. */

@@ -121,7 +121,15 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
 
   server.addHook('onRequest', (request, reply, done) => {
     reply.headers(SECURITY_HEADERS).header('x-request-id', request.id);
-    if (checksHost && !isOwnHost(request.headers.host, hostname)) {
+    // Node would take the first, and a proxy may have judged by the last (RFC 9112, section 3.2).
+    const { headersDistinct: each, url = '' } = request.raw;
+    if ([each['host'], each['authorization']].some((values) => values !== undefined && values.length > 1)) {
+      refuse(reply, 'bad-request', 'Host and Authorization may be there once.');
+      return;
+    }
+    // An address that names a host goes before the header (section 3.2.2).
+    const host = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i.exec(url)?.[1] ?? request.headers.host;
+    if (checksHost && !isOwnHost(host, hostname)) {
       const detail = `This listener answers to localhost, 127.0.0.1, [::1] and ${hostname} only.`;
       refuse(reply, 'wrong-host', detail);
       return;
@@ -165,7 +173,8 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
       refuse(reply, 'too-large', `A request body may have ${MAX_BODY_BYTES} octets.`);
     } else if (status === 415) {
       refuse(reply, 'unsupported-media-type', 'Send JSON as `content-type: application/json`.');
-    } else if (status >= 400 && status < 500) {
+    } else if ((status >= 400 && status < 500) || (errorCode(error) === 'ECONNRESET' && !request.raw.complete)) {
+      // The second: its client went away in the middle, and there is nobody to read an answer.
       refuse(reply, 'bad-request', 'The request is malformed.');
     } else {
       log.error({ event: 'http.failed', request_id: request.id, reason: bugText(error) }, 'request failed');

@@ -95,7 +95,12 @@ export function createSessions(clock: Clock): Sessions {
     proof({ headers }) {
       const session = find(headers.cookie);
       // A cookie of a session that has ended is no attempt at anything.
-      return session === null ? { kind: 'none' } : { kind: 'caller', caller: session.caller, guessable: false };
+      if (session === null) return { kind: 'none' };
+      return {
+        kind: 'caller',
+        caller: { ...session.caller, isOver: () => find(headers.cookie) !== session },
+        guessable: false,
+      };
     },
 
     addTo(server, { callers, tokens, open, hostname, smtp }) {

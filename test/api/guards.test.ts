@@ -206,6 +206,20 @@ describe('limits', () => {
   });
 });
 
+test('a client that goes away in the middle of its body is no bug in the log', async () => {
+  const errors: unknown[] = [];
+  const api = await startApi({ log: { ...silentLog, error: (fields) => void errors.push(fields) } });
+  const client = connect(api.port, '127.0.0.1');
+  client.write(
+    'POST /v1/messages HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{',
+  );
+  await api.call('/healthz');
+  await api.call('/healthz');
+  client.resetAndDestroy();
+  for (let i = 0; i < 5; i++) await api.call('/healthz');
+  expect(errors).toEqual([]);
+});
+
 describe('a client that still sends a body that was refused', () => {
   const size = 40 * 1024 ** 2;
   const piece = Buffer.alloc(1024 ** 2, ' ');

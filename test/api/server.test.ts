@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { CallDeps } from '../../src/api/calls.ts';
@@ -135,6 +136,25 @@ describe('the Host check', () => {
     const answer = await call(await start(), '/metrics', { headers: { host } });
     expect([400, 421]).toContain(answer.status);
     expect(answer.text).not.toContain('leadpush_x');
+  });
+
+  test.each([
+    ['a second Host', 'GET /healthz HTTP/1.1', ['Host: localhost', 'Host: attacker.example'], 400],
+    ['the same Host twice', 'GET /healthz HTTP/1.1', ['Host: localhost', 'Host: localhost'], 400],
+    [
+      'two tokens',
+      'GET /healthz HTTP/1.1',
+      ['Host: localhost', 'Authorization: Bearer a', 'Authorization: Bearer b'],
+      400,
+    ],
+    ['an address of another host', 'GET http://attacker.example/healthz HTTP/1.1', ['Host: localhost'], 421],
+    ['an address of its own', 'GET http://localhost:80/healthz HTTP/1.1', ['Host: localhost'], 200],
+  ])('answers %s as it should', async (_what, line, headers, status) => {
+    const socket = connect(await start(), '127.0.0.1');
+    socket.write(`${[line, ...headers].join('\r\n')}\r\n\r\n`);
+    const [answer] = await once(socket, 'data');
+    socket.destroy();
+    expect(String(answer)).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
   });
 
   test('is not made on a listener that others reach', async () => {

@@ -156,6 +156,67 @@ test('there are at most 64 at the same time, and one that ends makes room', asyn
   await vi.waitFor(async () => expect((await follow(api)).text()).toMatch(/^HTTP\/1\.1 200 /), { timeout: 5_000 });
 });
 
+/** A server whose log cannot be read before `open`. */
+async function startClosed() {
+  const gate = Promise.withResolvers<void>();
+  let waiting = 0;
+  const api = await startApi({
+    history: (history) => ({
+      ...history,
+      async events(filter) {
+        waiting++;
+        await gate.promise;
+        return history.events(filter);
+      },
+    }),
+  });
+  return { api, open: gate.resolve, waiting: () => waiting };
+}
+
+test('there are no more when all ask at the same moment', async () => {
+  const { api, open, waiting } = await startClosed();
+  let answered = 0;
+  const streams = Array.from({ length: 80 }, async () => {
+    const stream = await follow(api);
+    answered++;
+    return stream;
+  });
+  await until(() => waiting() + answered === 80);
+  open();
+  const texts = (await Promise.all(streams)).map((stream) => stream.text());
+  expect(texts.filter((text) => text.startsWith('HTTP/1.1 200 '))).toHaveLength(64);
+});
+
+test('a client that goes before its stream begins leaves its place to others', async () => {
+  const { api, open, waiting } = await startClosed();
+  const sockets = Array.from({ length: 64 }, () => connect(api.port, '127.0.0.1').on('error', () => {}));
+  for (const socket of sockets) socket.write('GET /v1/events/stream HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  await until(() => waiting() === 64);
+  for (const socket of sockets) socket.destroy();
+  // The server has seen them go when it answers somebody who came later.
+  await api.call('/healthz');
+  await api.call('/healthz');
+  open();
+  await vi.waitFor(async () => expect((await follow(api)).text()).toMatch(/^HTTP\/1\.1 200 /), { timeout: 5_000 });
+});
+
+test('ends with the session that it was asked for in', async () => {
+  const config = { host: '127.0.0.1', port: 0, tokens: [token('ann', 's', ['read'])] };
+  const api = await startApi({ config });
+  const signIn = await api.call('/session', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{"token":"s"}',
+  });
+  const cookie = String(signIn.headers['set-cookie']).split(';')[0] ?? '';
+  const stream = await follow(api, '', { cookie });
+  expect(stream.text()).toMatch(/^HTTP\/1\.1 200 /);
+  await api.call('/session', { method: 'DELETE', headers: { cookie } });
+  await api.accept();
+  await told(api, () => stream.closed());
+  expect(stream.seqs()).toEqual([]);
+});
+
 test('the stop of the server ends it', async () => {
   const api = await startApi();
   const stream = await follow(api);

@@ -54,6 +54,8 @@ export function addStream(api: Api, { history, onCommitted, clock, log }: Stream
   const stopping = new AbortController();
   const commits = new EventEmitter().setMaxListeners(MAX_STREAMS + 1);
   const underWay = new Set<Promise<void>>();
+  /** Streams that were let in and are not under way yet. */
+  let beginning = 0;
   let isListening = false;
   let gathering = false;
 
@@ -95,20 +97,23 @@ export function addStream(api: Api, { history, onCommitted, clock, log }: Stream
       },
     },
     async (request, reply) => {
-      if (underWay.size >= MAX_STREAMS || stopping.signal.aborted) {
+      if (underWay.size + beginning >= MAX_STREAMS || stopping.signal.aborted) {
         void reply.header('retry-after', '5');
         return refuse(reply, 'too-many-requests', `At most ${MAX_STREAMS} streams at the same time.`);
       }
       listen();
       const { query, headers } = request;
+      const { raw } = reply;
+      // From here on: a client that goes while its stream begins is gone, too.
+      const gone = new AbortController();
+      raw.once('close', () => gone.abort());
       const filter = filterOf(query, clock.now());
       const given = headers['last-event-id'] ?? query.after_seq;
-      const newest = (await history.events({ limit: 1 })).at(-1)?.data.seq ?? 0;
+      const newest = await newestSeq();
       // A number from beyond the end is of another log, before a database was put back: waiting for it would be silence for long.
       const afterSeq = Math.min(given ?? newest, newest);
 
       reply.hijack();
-      const { raw } = reply;
       // Its silence is no sign of a client that is gone: the heartbeat finds that out.
       raw.socket?.setTimeout(0);
       for (const [name, value] of Object.entries(reply.getHeaders())) {
@@ -119,9 +124,9 @@ export function addStream(api: Api, { history, onCommitted, clock, log }: Stream
         'x-accel-buffering': 'no',
         connection: 'close',
       });
-      const gone = new AbortController();
-      raw.once('close', () => gone.abort());
-      const stream = follow(raw, { ...filter, afterSeq }, AbortSignal.any([gone.signal, stopping.signal]))
+      const isOver = request.caller?.isOver ?? (() => false);
+      const signal = AbortSignal.any([gone.signal, stopping.signal]);
+      const stream = follow(raw, { ...filter, afterSeq }, isOver, signal)
         .catch((error: unknown) => {
           if (!(error instanceof RelayError)) throw error;
           log.warn({ event: 'http.stream-ended', request_id: request.id, reason: error.message }, 'stream ended');
@@ -138,11 +143,25 @@ export function addStream(api: Api, { history, onCommitted, clock, log }: Stream
     },
   );
 
-  /** Writes events until `signal` aborts. */
-  async function follow(raw: ServerResponse, filter: Omit<EventFilter, 'limit'>, signal: AbortSignal): Promise<void> {
+  async function newestSeq(): Promise<number> {
+    beginning++;
+    try {
+      return (await history.events({ limit: 1 })).at(-1)?.data.seq ?? 0;
+    } finally {
+      beginning--;
+    }
+  }
+
+  /** Writes events until `signal` aborts, or `isOver` says so, which is asked before each look at the log. */
+  async function follow(
+    raw: ServerResponse,
+    filter: Omit<EventFilter, 'limit'>,
+    isOver: () => boolean,
+    signal: AbortSignal,
+  ): Promise<void> {
     let afterSeq = filter.afterSeq ?? 0;
     await write(raw, `retry: ${RECONNECT_MS}\n\n`, signal);
-    while (!signal.aborted) {
+    while (!signal.aborted && !isOver()) {
       // Before the look, so that what is committed during it is not slept through.
       const wake = new AbortController();
       const news = wait(AbortSignal.any([signal, wake.signal]));
