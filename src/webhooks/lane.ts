@@ -135,14 +135,15 @@ export function createLane(first: WebhookConfig, standing: OutboxStanding, deps:
 
   async function send(item: OutboxItem): Promise<void> {
     const at = clock.now();
-    const answer = await exchange.post(item.eventId, item.body, breaking.signal);
+    const asked = exchange;
+    const answer = await asked.post(item.eventId, item.body, breaking.signal);
     if (answer.kind === 'aborted') return;
-    const made = madeOf(item, at, answer);
+    const made = madeOf(item, at, answer, asked === exchange);
     const wasFailing = failures >= FAILING_AFTER;
     if (answer.kind === 'ok') {
       failures = 0;
       pausedUntilMs = 0;
-    } else {
+    } else if (asked === exchange) {
       failures++;
       pausedUntilMs = clock.monotonicMs() + endpointPauseMs(failures, deps.random(), answer.retryAfterMs);
     }
@@ -154,11 +155,13 @@ export function createLane(first: WebhookConfig, standing: OutboxStanding, deps:
     }
   }
 
-  function madeOf({ seq, tries }: OutboxItem, at: number, answer: Answer): OutboxTry {
+  /** `isOfNow`: the endpoint has the config that it was asked under. A failure under another says nothing about this one. */
+  function madeOf({ seq, tries }: OutboxItem, at: number, answer: Answer, isOfNow: boolean): OutboxTry {
     const { status, text, ms } = answer;
     const facts = { seq, at, ms, status, text };
     if (answer.kind === 'ok') return { ...facts, verdict: { kind: 'delivered' }, disable: null };
     const now = clock.now();
+    if (!isOfNow) return { ...facts, verdict: { kind: 'again', dueAt: now }, disable: null };
     if (status === GONE) {
       // It stays due: whoever enables the endpoint wants it sent.
       return { ...facts, verdict: { kind: 'again', dueAt: now }, disable: `it answered 410: ${text}` };

@@ -256,6 +256,31 @@ test('another URL takes over while a request is under way, and that one counts',
   expect(seqs(moved)).toEqual([2, 1]);
 });
 
+test('a late 410 of the old URL neither disables the new one nor holds it up', async () => {
+  const [old, moved] = [await receiver(), await receiver()];
+  old.answer({ status: 410, headers: { 'retry-after': '3600' } });
+  let hold: Promise<void> | null = null;
+  let recorded = 0;
+  const s = await stage([endpoint('auth', old.url)], (outbox) => ({
+    ...outbox,
+    async work(...given) {
+      const work = await outbox.work(...given);
+      // The config changes while the request is on its way.
+      if (work.items.length > 0) hold ??= s.dispatcher.apply([endpoint('auth', moved.url)]);
+      return work;
+    },
+    async record(...given) {
+      recorded++;
+      return outbox.record(...given);
+    },
+  }));
+  await s.accept();
+  await s.until(() => recorded === 2);
+  await s.until(async () => (await s.store.outbox.figures())[0]?.backlog === 0);
+  expect([seqs(old), seqs(moved), s.tries]).toEqual([[1], [1], ['auth failed', 'auth delivered']]);
+  expect(await s.store.outbox.figures()).toMatchObject([{ disabledAt: null, failures: 0 }]);
+});
+
 test('stopping waits for what is under way and sends nothing new', async () => {
   const to = await receiver();
   const s = await stage([endpoint('auth', to.url)]);
