@@ -16,6 +16,7 @@ import { countSignatures } from './app/counted-signer.ts';
 import { openDoors } from './app/doors.ts';
 import { logEvent } from './app/event-log.ts';
 import { createHttp } from './app/http.ts';
+import { namedIn } from './app/named.ts';
 import { createReports } from './app/reports.ts';
 import { routesDown } from './app/routes-down.ts';
 import { makeSandboxKeys } from './app/sandbox-keys.ts';
@@ -141,7 +142,7 @@ async function start(
     },
     clock,
     version: VERSION,
-    names: { tags: config.tags.keys(), routes: config.routes },
+    names: namedIn(config),
   });
   undo.push(async () => metrics.stop());
   let settings = settingsOf(config, countSignatures(firstSigner, metrics));
@@ -329,7 +330,7 @@ async function start(
       settings = settingsOf(next, signer);
       ways = nextWays;
       scheduler.setLanes(ways.byRoute);
-      metrics.configReloaded({ tags: next.tags.keys(), routes: next.routes });
+      metrics.configReloaded(namedIn(next));
       if (nextTls !== null) {
         doors.updateTls(nextTls);
         metrics.certificate(endOfCertificate(nextTls));

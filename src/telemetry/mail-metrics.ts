@@ -35,7 +35,7 @@ export interface MailMetrics {
   signingFailed(): void;
   /** An event of the log. */
   event(event: RelayEvent): void;
-  /** Lets the series of these labels begin at 0. */
+  /** Lets the series of these labels begin at 0, those that are new. */
   begin(): void;
 }
 
@@ -58,6 +58,8 @@ export function createMailMetrics(make: Instruments, labels: MetricLabels): Mail
   const mxAttempts = make.counter('mxAttempts');
   const failovers = make.counter('failovers');
   const routeChanges = make.counter('routeChanges');
+  /** Tags whose times have begun: to set a histogram to zero again would take what it has counted. */
+  const begun = new Set<string>();
 
   function attempted({ route, outcome, next_hop, stage, tls, timings_ms }: EventAttempt): void {
     const label = labels.route(route);
@@ -113,7 +115,8 @@ export function createMailMetrics(make: Instruments, labels: MetricLabels): Mail
         messagesAccepted.inc({ tag }, 0);
         complaints.inc({ tag }, 0);
         delayed.inc({ tag }, 0);
-        timeToDelivered.zero({ tag });
+        if (!begun.has(tag)) timeToDelivered.zero({ tag });
+        begun.add(tag);
         deliveries.inc({ tag, route: 'none', outcome: 'expired' }, 0);
         for (const route of labels.routes()) {
           for (const outcome of ['delivered', 'bounced', 'expired']) deliveries.inc({ tag, route, outcome }, 0);

@@ -152,6 +152,18 @@ describe('metrics', () => {
     expect(text).toContain('leadpush_deliveries_total{tag="welcome",route="mailgun",outcome="expired"} 0');
   });
 
+  test('a new config takes nothing from what was counted', async () => {
+    const metrics = create();
+    metrics.accepted('password-reset');
+    metrics.event(eventOf('delivered', { data: { attempt: try_('ses', delivered) } }));
+    const counts = async (): Promise<readonly string[]> =>
+      (await lines(metrics)).filter((line) => !line.startsWith('#') && !line.endsWith(' 0') && /tag="/.test(line));
+    const before = await counts();
+    expect(before).toContain('leadpush_time_to_delivered_seconds_count{tag="password-reset"} 1');
+    metrics.configReloaded(NAMES);
+    expect(await counts()).toEqual(before);
+  });
+
   test('an attempt counts by route and outcome, and its phases in seconds by type of route', async () => {
     const metrics = create();
     metrics.event(eventOf('deferred', { data: { attempt: try_('ses', deferred) } }));
