@@ -52,16 +52,36 @@ export function decodeOctets(body: Buffer, encoding: string, maxOctets: number):
 /** `octets` as text; without a character set: UTF-8 where they are valid UTF-8, else windows-1252, as mail readers guess. */
 export function decodeCharset(octets: Buffer, charset: string | null): DecodedText {
   const name = charset?.trim().toLowerCase() ?? '';
+  const marked = markOf(octets);
+  if (marked !== null) return markedText(octets, marked, name);
   // US-ASCII says nothing about octets above 127; what stands there is guessed.
   if (name === '' || name === 'us-ascii' || name === 'ascii' || name === 'unknown-8bit') {
     return { text: guess(octets), fault: null };
   }
   try {
-    return { text: new TextDecoder(name).decode(octets), fault: null };
+    const decoder = new TextDecoder(name);
+    // Without an order or a mark some readers take the one order and some the other (RFC 2781, section 4.3).
+    const ordered = !decoder.encoding.startsWith('utf-16') || name === 'utf-16le' || name === 'utf-16be';
+    return { text: decoder.decode(octets), fault: ordered ? null : 'charset' };
   } catch {
     // A name that the runtime does not know.
     return { text: guess(octets), fault: 'charset' };
   }
+}
+
+/** A byte order mark against the name of the character set is believed by some readers and not by others. */
+function markedText(octets: Buffer, marked: 'utf-16le' | 'utf-16be', name: string): DecodedText {
+  return {
+    text: new TextDecoder(marked).decode(octets),
+    fault: name === 'utf-16' || name === marked ? null : 'charset',
+  };
+}
+
+/** Which UTF-16 a byte order mark in front of `octets` tells of; null: there is none. */
+function markOf(octets: Buffer): 'utf-16le' | 'utf-16be' | null {
+  const mark = octets.length < 2 ? 0 : octets.readUInt16BE(0);
+  if (mark === 0xfffe) return 'utf-16le';
+  return mark === 0xfeff ? 'utf-16be' : null;
 }
 
 function guess(octets: Buffer): string {

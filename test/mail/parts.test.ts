@@ -118,6 +118,10 @@ text
 
   test.each([
     ['Content-Type: text/plain; charset=x-nobody-knows\n\nx', ['charset']],
+    ['Content-Type: text/plain; charset=utf-16\n\nh\0i\0', ['charset']],
+    ['Content-Type: text/plain; charset=utf-16\n\n\xfe\xff\0h', []],
+    ['Content-Type: text/plain; charset=utf-8\n\n\xff\xfeh\0', ['charset']],
+    ['Content-Type: text/plain\n\n\xff\xfeh\0', ['charset']],
     ['Content-Transfer-Encoding: x-uuencode\n\nx', ['encoding']],
     ['Content-Type: multipart/mixed\n\nx', ['boundary']],
     ['Content-Type: multipart/mixed; boundary=b\n\nnever', ['boundary']],
