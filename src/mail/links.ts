@@ -48,7 +48,9 @@ export function readLinks(texts: readonly TextPart[]): FoundLinks {
     // One more than fits, so that it shows when there are more.
     const room = MAX_LINKS - links.length + 1;
     if (part.kind === 'text') {
-      links.push(...linksInText(part.text, 'text', room));
+      const found = linksInText(part.unflowed ?? part.text, 'text', room);
+      links.push(...found);
+      if (part.unflowed !== undefined) links.push(...othersIn(part.text, found, room - found.length));
       continue;
     }
     const html = readHtml(part.text, room);
@@ -67,6 +69,13 @@ export function readLinks(texts: readonly TextPart[]): FoundLinks {
     for (const text of texts) links.push(...linksInText(text, 'html', Math.max(MAX_LINKS - links.length + 1, 0)));
   }
   return { links: links.slice(0, MAX_LINKS), marks, whole: whole && links.length <= MAX_LINKS };
+}
+
+/** The links in `text` that lead to where none of `found` leads: a reader that does not join its lines has them. */
+function othersIn(text: string, found: readonly Link[], room: number): readonly Link[] {
+  const key = ({ kind, target }: Link): string => JSON.stringify([kind, target]);
+  const known = new Set(found.map(key));
+  return linksInText(text, 'text', room + found.length).filter((link) => !known.has(key(link)));
 }
 
 function linksInText(text: string, part: TextPart['kind'], room: number): readonly Link[] {

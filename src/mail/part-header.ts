@@ -8,6 +8,7 @@
  * One pass over at most `maxOctets`. A boundary line ends a header that has no empty line.
  */
 import { isUtf8 } from 'node:buffer';
+import type { Flow } from './flowed.ts';
 import { parseContentType } from './multipart.ts';
 
 export interface PartHeader {
@@ -16,6 +17,8 @@ export interface PartHeader {
   /** null: it does not say, or not in a way that can be used. */
   readonly boundary: string | null;
   readonly charset: string | null;
+  /** Of plain text: `format` and `delsp` (RFC 3676). */
+  readonly flow: Flow;
   /** In lower case; `7bit` when it does not say. */
   readonly encoding: string;
   /** `Content-Disposition: attachment`. */
@@ -113,6 +116,7 @@ function understand(
     type,
     boundary: parameter(parameters, 'boundary'),
     charset: parameter(parameters, 'charset'),
+    flow: type === 'text/plain' ? flowOf(parameters) : 'fixed',
     encoding:
       withoutComments(values.get('content-transfer-encoding') ?? '7bit')
         .trim()
@@ -121,6 +125,11 @@ function understand(
     // A type that is only a word, as some programs write it, is read as text/plain by some and not shown by others.
     faulty: faultyBefore || !WHOLE_TYPE.test(typeValue),
   };
+}
+
+function flowOf(parameters: ReadonlyMap<string, string>): Flow {
+  if (parameter(parameters, 'format')?.trim().toLowerCase() !== 'flowed') return 'fixed';
+  return parameter(parameters, 'delsp')?.trim().toLowerCase() === 'yes' ? 'delete' : 'keep';
 }
 
 /** A parameter, its continuations joined and its percent-encoding undone (RFC 2231). */

@@ -13,6 +13,7 @@
  * the first boundary and after the last is not shown by readers, and not read.
  */
 import { type DecodedOctets, decodeCharset, decodeOctets } from './decode-part.ts';
+import { unflow } from './flowed.ts';
 import type { PartHeader } from './part-header.ts';
 import { type Unwalked, walkParts } from './walk-parts.ts';
 
@@ -34,6 +35,8 @@ export interface TextPart {
   /** In lower case: `text/plain`. */
   readonly type: string;
   readonly text: string;
+  /** `format=flowed`: as readers show it that know the format; others show `text`. */
+  readonly unflowed?: string;
   /** Octets with the transfer encoding undone; those that were read when the part is longer. */
   readonly octets: number;
 }
@@ -94,6 +97,7 @@ function textOf(header: PartHeader, decoded: DecodedOctets, unread: Set<Unread>)
     kind: HTML_TYPES.has(header.type) ? 'html' : 'text',
     type: header.type,
     text,
+    ...(header.flow === 'fixed' ? {} : { unflowed: unflow(text, header.flow) }),
     octets: decoded.octets.length,
   };
 }
