@@ -26,13 +26,17 @@ export function flowText(report: FlowReport, stories: readonly Story[], paint: P
     ...report.messages.flatMap(messageLines),
     '',
     ...steps.map(({ at, word, text, label }, index) => {
-      const before = steps[index - 1];
-      const gap = before === undefined ? 'begins' : `+${span(Date.parse(at) - Date.parse(before.at))}`;
-      const time = `${at.slice(11, 23)}  ${gap.padStart(12)}`;
+      const time = `${at.slice(11, 23)}  ${gapOf(at, steps[index - 1]?.at, report.started_at).padStart(12)}`;
       return `  ${paint.dim(time)}  ${label.padEnd(4)}${paintState(paint, word, word.padEnd(11))} ${text}`.trimEnd();
     }),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** Since the step before; of a route's trouble that was there before the flow began, how long before. */
+function gapOf(at: string, before: string | undefined, start: string): string {
+  if (at < start) return `-${span(Date.parse(start) - Date.parse(at))}`;
+  return before === undefined || before < start ? 'begins' : `+${span(Date.parse(at) - Date.parse(before))}`;
 }
 
 function messageLines(message: FlowMessage, index: number): readonly string[] {

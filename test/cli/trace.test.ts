@@ -231,6 +231,23 @@ describe('trace', () => {
     });
   });
 
+  test('--flow begins with its first message, although a route was down before', async () => {
+    const folder = tempFolder();
+    const { accept, clock, store } = await seed(folder);
+    await store.queue.routeChanged({ type: 'route.down', route: 'ses', reason: 'refused', at: clock.now() });
+    await clock.advance(60_000);
+    await accept({ flow: 'f-7', tag: 'compromised-account' });
+    await clock.advance(1000);
+    await accept({ flow: 'f-7' });
+    const { out } = await trace(folder, ['--flow', 'f-7']);
+    const steps = out.split('\n').filter((line) => /^ {2}\d\d:/.test(line));
+    expect(steps.map((line) => line.trim().split(/ {2,}/).slice(1, 4).join(' '))).toEqual([
+      '-1 min #1 route.down',
+      'begins #1 accepted',
+      '+1 s #2 accepted',
+    ]);
+  });
+
   describe('of mail that a newer one came for', () => {
     test('names the newer one, and at the newer one the older', async () => {
       const folder = tempFolder();

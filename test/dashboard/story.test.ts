@@ -1,7 +1,7 @@
 /** What the page of a message makes of a story as the API tells it: its steps, and the colour of its verdict. */
 import { describe, expect, test } from 'vitest';
 import type { Attempt, MessageDetail, RelayEvent } from '../../src/dashboard/api/types.ts';
-import { stepsOf, type Story } from '../../src/dashboard/lib/story.ts';
+import { startOf, stepsOf, type Story } from '../../src/dashboard/lib/story.ts';
 import { verdictMood } from '../../src/dashboard/lib/states.ts';
 
 const START = Date.UTC(2026, 0, 5, 10);
@@ -121,6 +121,15 @@ describe('the mood of a verdict', () => {
 });
 
 describe('the steps of a story', () => {
+  test('count from the acceptance, although the route was down before', () => {
+    const accepted = event('message.accepted', 60_000, {});
+    const down = event('route.down', 0, { route: { name: 'ses', reason: 'refused' } });
+    const steps = stepsOf({ ...story({}, { events: [accepted] }), route_events: [down] });
+    expect(steps.map(({ word }) => word)).toEqual(['route.down', 'accepted']);
+    expect(startOf(steps)).toBe(Date.parse(at(60_000)));
+    expect(startOf(steps.slice(0, 1))).toBe(Date.parse(at(0)));
+  });
+
   test('tell each attempt once, in time order, with what the event knows of it', () => {
     const first = attempt(1, 10, GREYLISTED);
     const steps = stepsOf(

@@ -123,6 +123,11 @@ export function stepsOf({ message, events, route_events }: Story): readonly Step
   return steps.sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
 }
 
+/** When times begin to count, in epoch milliseconds: at the acceptance, for a route may have been down before; else at the first step. */
+export function startOf(steps: readonly Step[]): number {
+  return Date.parse((steps.find(({ word }) => word === 'accepted') ?? steps[0])?.at ?? '');
+}
+
 const NOTHING = { text: '', recipient: null, attempt: null, nextAttemptAt: null, related: [] };
 
 function isNext(attempt: Attempt, other: Attempt): boolean {

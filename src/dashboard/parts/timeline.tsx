@@ -1,6 +1,6 @@
 /** The steps of a message on a time line: when, what, over which route, how it was answered. All texts are shown as text. */
 import type { Attempt } from '../api/types.ts';
-import { answerOf, durationOf, type Step } from '../lib/story.ts';
+import { answerOf, durationOf, startOf, type Step } from '../lib/story.ts';
 import { exactTime, preciseClock, span } from '../lib/time.ts';
 import { Link } from './link.tsx';
 import { Phases } from './phases.tsx';
@@ -10,7 +10,7 @@ import { Relative } from './show.tsx';
 const SHOWN_GAP_MS = 1000;
 
 export function Timeline({ steps, several }: { readonly steps: readonly Step[]; readonly several: boolean }) {
-  const start = Date.parse(steps[0]?.at ?? '');
+  const start = startOf(steps);
   const scaleMs = Math.max(1, ...steps.map(({ attempt }) => (attempt === null ? 0 : durationOf(attempt))));
   return (
     <ol className="timeline">
