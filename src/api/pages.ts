@@ -8,7 +8,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import fastifyStatic from '@fastify/static';
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { errorCode, errorText } from '../core/errors.ts';
 
 /** Where the pages lie: beside this room in the sources and in dist/ alike. */
@@ -51,8 +51,11 @@ const VIEWS: readonly string[] = [
 const HASHED = /-[\w-]{8}\.(?:js|css)$/;
 const ONE_YEAR_S = 31_536_000;
 
-/** Adds the pages to `server`. `folder` is where the built ones lie. */
-export function addPages(server: FastifyInstance, folder: string = FOLDER): void {
+/**
+ * Adds the pages to `server`. `folder` is where the built ones lie. What comes back answers a request for which there is nothing
+ * with the page that says so, when a person in a browser asks and the pages are there; false: it did not.
+ */
+export function addPages(server: FastifyInstance, folder: string = FOLDER): (reply: FastifyReply) => boolean {
   const page = (reply: FastifyReply): FastifyReply => {
     const read = readPage(folder);
     if (read.kind === 'missing') return reply.code(503).type('text/plain; charset=utf-8').send(read.text);
@@ -70,6 +73,18 @@ export function addPages(server: FastifyInstance, folder: string = FOLDER): void
       void response.header('cache-control', HASHED.test(path) ? `max-age=${ONE_YEAR_S}, immutable` : 'no-cache');
     },
   });
+
+  return (reply) => {
+    void reply.header('vary', 'accept');
+    if (!isPerson(reply.request) || readPage(folder).kind === 'missing') return false;
+    void page(reply.code(404));
+    return true;
+  };
+}
+
+/** Whether a browser asks for something to show. Calls of the API are for programs, whoever makes them. */
+function isPerson({ method, url, headers }: FastifyRequest): boolean {
+  return method === 'GET' && !/^\/v1(?:[/?]|$)/.test(url) && (headers.accept ?? '').includes('text/html');
 }
 
 type Page = { readonly kind: 'page'; readonly html: Buffer } | { readonly kind: 'missing'; readonly text: string };

@@ -154,8 +154,9 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     );
     done();
   });
+  const answerPerson = addPages(server);
   server.setNotFoundHandler((_request, reply) => {
-    refuse(reply, 'not-found', 'There is nothing here; /docs names every call.');
+    if (!answerPerson(reply)) refuse(reply, 'not-found', 'There is nothing here; /docs names every call.');
   });
   server.setErrorHandler((error, request, reply) => {
     const status = statusOf(error);
@@ -183,7 +184,6 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
   });
 
   addOperations(server, { ready: deps.ready, metrics, clock, mayRead });
-  addPages(server);
   sessions.addTo(server, {
     callers,
     tokens,

@@ -9,6 +9,8 @@ import './styles/tokens.css';
 import './styles/base.css';
 import './styles/layout.css';
 import './styles/parts.css';
+import './styles/lists.css';
+import './styles/story.css';
 import './styles/views.css';
 
 const MAX_TRIES = 2;

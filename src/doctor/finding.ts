@@ -46,6 +46,8 @@ export interface FindingWords {
 export interface Findings {
   readonly list: readonly CheckFinding[];
   ok(message: string, hint?: string): void;
+  /** There was no need to look; code `.not-asked`. */
+  notAsked(message: string, hint: string): void;
   /** `name` becomes the second half of the code. */
   warning(name: string, words: FindingWords): void;
   error(name: string, words: FindingWords): void;
@@ -62,6 +64,7 @@ export function createFindings(about: string, subject: string): Findings {
   return {
     list,
     ok: (message, hint = '') => add('ok', 'ok', { message, why: '', hint }),
+    notAsked: (message, hint) => add('ok', 'not-asked', { message, why: '', hint }),
     warning: (name, words) => add('warning', name, words),
     error: (name, words) => add('error', name, words),
     unknown: (text) =>

@@ -185,7 +185,7 @@ function isCaptured({ domain }: SenderConfig, config: Config): boolean {
 
 function notAsked({ domain }: SenderConfig): readonly CheckFinding[] {
   const found = createFindings('dns', domain);
-  found.ok(
+  found.notAsked(
     `mail from ${domain} is captured by the sandbox and does not leave this machine: DNS was not asked`,
     'With a route of type smtp or mx, DNS is checked here. To check it before: leadpush-relay check --dns',
   );

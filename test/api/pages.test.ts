@@ -12,7 +12,10 @@ async function serve(files: Readonly<Record<string, string>>): Promise<FastifyIn
   for (const [name, text] of Object.entries(files)) writeFileSync(path.join(folder, name), text);
   const server = fastify();
   onTestFinished(() => server.close());
-  addPages(server, folder);
+  const answerPerson = addPages(server, folder);
+  server.setNotFoundHandler((_request, reply) => {
+    if (!answerPerson(reply)) void reply.code(404).send('for programs');
+  });
   return server;
 }
 
@@ -28,6 +31,28 @@ test('every address of a view answers with the page and a policy without inline 
     expect(policy).not.toContain('unsafe');
   }
   expect((await server.inject('/nothing')).statusCode).toBe(404);
+});
+
+test('an address without a view shows a person the page, as not found, and tells a program in its own way', async () => {
+  const server = await serve({ 'index.html': '<!doctype html>page' });
+  const accept = 'text/html,application/xhtml+xml,*/*;q=0.8';
+  const shown = await server.inject({ url: '/nonsense?a=1', headers: { accept } });
+  expect(shown.statusCode).toBe(404);
+  expect(shown.payload).toBe('<!doctype html>page');
+  expect(shown.headers).toMatchObject({ 'content-type': 'text/html; charset=utf-8', vary: 'accept' });
+  expect(String(shown.headers['content-security-policy'])).toContain("default-src 'none'");
+  for (const request of [
+    { url: '/nonsense' },
+    { url: '/nonsense', headers: { accept: 'application/json' } },
+    { url: '/v1/nonsense', headers: { accept } },
+    { url: '/v1', headers: { accept } },
+    { url: '/nonsense', method: 'POST', headers: { accept } },
+  ] as const) {
+    const told = await server.inject(request);
+    expect(told.statusCode).toBe(404);
+    expect(told.payload).toBe('for programs');
+  }
+  expect((await (await serve({})).inject({ url: '/nonsense', headers: { accept } })).payload).toBe('for programs');
 });
 
 test('files with a hash in their name are kept by the browser, others are asked for again', async () => {

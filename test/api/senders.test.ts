@@ -47,6 +47,20 @@ describe('GET /v1/senders', () => {
     });
   });
 
+  test('says of a sender about whom DNS was not asked that it was not', async () => {
+    const found = createFindings('dns', 'example.com');
+    found.notAsked('captured: DNS was not asked', 'With a route it is.');
+    const api = await startApi({
+      calls: {
+        senders: () => [testSender()],
+        checkSender: async ({ domain }) => ({ domain, level: 'ok', checkedAt: 0, findings: found.list }),
+      },
+    });
+    expect((await api.call('/v1/senders')).json).toMatchObject({
+      data: [{ checks: [{ check: 'dns', verdict: 'not-asked', code: 'dns.not-asked', hint: 'With a route it is.' }] }],
+    });
+  });
+
   test('does not wait for DNS longer than a page may', async () => {
     const asked = Promise.withResolvers<void>();
     const api = await startApi({

@@ -74,6 +74,8 @@ describe('the ten seconds', () => {
 
   test('what is not there says so, and what to look at', async () => {
     const { page } = await stage.open(READER);
+    expect((await page.goto('/nonsense'))?.status()).toBe(404);
+    await page.getByText('There is no such page').waitFor();
     await page.goto('/?q=nobody%40example.net');
     await page.getByText('check the SMTP host and port of the app').waitFor();
     await page.goto('/messages/msg_00000000000000000000000000');

@@ -113,12 +113,14 @@ function verdictOnDelivery(input: VerdictInput, delivery: DeliveryFacts): Told {
     case 'delivered':
       return onDelivered(input, delivery, last, late);
     case 'queued':
-    case 'deferred':
+    case 'deferred': {
+      const waited = wholeSeconds(now - message.acceptedAt);
       return {
-        outcome: `Not delivered to ${to} yet, ${span(now - message.acceptedAt)} after it was accepted: ${tried}. It is given up on ${dateTime(message.deadline)}.`,
-        whyLate: late('Most of that time is', now),
+        outcome: `Not delivered to ${to} yet, ${span(waited)} after it was accepted: ${tried}. It is given up on ${dateTime(message.deadline)}.`,
+        whyLate: late('Most of that time is', message.acceptedAt + waited),
         nextStep: nextTry(delivery, now),
       };
+    }
     case 'sending':
       return { outcome: `Being sent to ${to} just now, over ${clean(delivery.route)}.` };
     case 'bounced': {
@@ -219,11 +221,16 @@ function mayRetry({ message, now }: VerdictInput): boolean {
   return message.contentKept && message.deadline > now;
 }
 
+/** Of a span that still runs; who looks again each second sees it count. */
+function wholeSeconds(ms: number): number {
+  return ms < 1000 ? ms : Math.round(ms / 1000) * 1000;
+}
+
 function nextTry({ nextAttemptAt, route }: DeliveryFacts, now: number): NextStep {
   if (nextAttemptAt === null) return step('No attempt is planned.');
   return nextAttemptAt <= now
     ? step(`An attempt over ${clean(route)} is due now, or as soon as that route is up and has room.`)
-    : step(`The next attempt is in ${span(nextAttemptAt - now)}, over ${clean(route)}.`);
+    : step(`The next attempt is in ${span(wholeSeconds(nextAttemptAt - now))}, over ${clean(route)}.`);
 }
 
 /** The newest report by mail that says for good what became of a delivery after the next hop had taken it. */

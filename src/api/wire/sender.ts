@@ -25,7 +25,7 @@ export interface WireDnsCheck {
   /** `spf`, `dkim`, `dmarc`, `mx`, `ptr` ... */
   readonly check: string;
   readonly name: string;
-  readonly verdict: 'ok' | 'warning' | 'error' | 'unknown';
+  readonly verdict: 'ok' | 'warning' | 'error' | 'unknown' | 'not-asked';
   readonly text: string;
   /** `spf.missing`, `dkim.ok`: stable. */
   readonly code: string;
@@ -39,7 +39,7 @@ export function toWireCheck({ level, code, about, subject, message, why, hint, r
   return {
     check: about,
     name: subject,
-    verdict: code.endsWith('.unknown') ? 'unknown' : level,
+    verdict: code.endsWith('.unknown') ? 'unknown' : code.endsWith('.not-asked') ? 'not-asked' : level,
     text: message,
     code,
     why,
@@ -66,8 +66,10 @@ export const sender: z.ZodType<WireSender> = z
           check: z.string().describe('`spf`, `dkim`, `dmarc`, `mx`, `ptr` ...'),
           name: z.string().describe('The name that was asked for.'),
           verdict: z
-            .enum(['ok', 'warning', 'error', 'unknown'])
-            .describe('`unknown`: DNS could not be asked; nothing is known to be wrong.'),
+            .enum(['ok', 'warning', 'error', 'unknown', 'not-asked'])
+            .describe(
+              '`unknown`: DNS could not be asked; nothing is known to be wrong. `not-asked`: there was no need, for no mail leaves the machine.',
+            ),
           text: z.string().describe('What was found.'),
           code: z.string().describe('What was found, stable: `spf.missing`, `dkim.ok`.'),
           why: z.string().describe('Why it matters; empty where all is well.'),

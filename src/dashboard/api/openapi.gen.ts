@@ -1232,10 +1232,10 @@ export interface components {
                 /** @description The name that was asked for. */
                 name: string;
                 /**
-                 * @description `unknown`: DNS could not be asked; nothing is known to be wrong.
+                 * @description `unknown`: DNS could not be asked; nothing is known to be wrong. `not-asked`: there was no need, for no mail leaves the machine.
                  * @enum {string}
                  */
-                verdict: "ok" | "warning" | "error" | "unknown";
+                verdict: "ok" | "warning" | "error" | "unknown" | "not-asked";
                 /** @description What was found. */
                 text: string;
                 /** @description What was found, stable: `spf.missing`, `dkim.ok`. */

@@ -13,6 +13,8 @@ export interface Series {
 }
 
 const HEIGHT = 220;
+/** Pixels left of the chart: `1 min 40 s` and its tick, no more, for on a phone they are a fifth of it. */
+const FIGURES = { size: 74, gap: 3, tick: 5 } as const;
 /** Of uPlot's templates: step from, text, and what is added below it on a new year, month, day. The pages write 24 hours everywhere. */
 const TIMES: uPlot.Axis.Values = [
   [24 * 3600, '{MMM} {D}', null, null, null, null, null, null, 1],
@@ -63,9 +65,10 @@ export function Chart({
           },
           {
             stroke: colour('--faint'),
-            grid: { stroke: colour('--line'), width: 1 },
-            ticks: { stroke: colour('--line') },
-            size: 82,
+            grid: { stroke: colour('--line'), width: 1, ...(scale === 'log' ? { filter: decades } : {}) },
+            ticks: { stroke: colour('--line'), size: FIGURES.tick, ...(scale === 'log' ? { filter: decades } : {}) },
+            size: FIGURES.size,
+            gap: FIGURES.gap,
             values: (_, values) => values.map((value) => (value === null ? '' : format(value))),
           },
         ],
@@ -113,6 +116,11 @@ export function Chart({
       </figcaption>
     </figure>
   );
+}
+
+/** Of a logarithmic axis the powers of ten: ten lines in each are a grey wall on a phone. */
+function decades(_: uPlot, splits: number[]): (number | null)[] {
+  return splits.map((value) => (Number.isInteger(Math.log10(value)) ? value : null));
 }
 
 /** The values that have no neighbour: no line shows them, so they get a point each. */

@@ -32,6 +32,17 @@ export function Relative({ at }: { readonly at: string }) {
   );
 }
 
+/** When something comes next; one that is past waits for its turn. */
+export function Due({ at }: { readonly at: string }) {
+  const isPast = Date.parse(at) < useNow();
+  return (
+    <>
+      {isPast ? 'was due ' : ''}
+      <Relative at={at} />
+    </>
+  );
+}
+
 /** The time, drawn again every second. */
 export function useNow(): number {
   const [time, setTime] = useState(now);

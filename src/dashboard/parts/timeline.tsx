@@ -4,7 +4,7 @@ import { answerOf, durationOf, startOf, type Step } from '../lib/story.ts';
 import { exactTime, preciseClock, span } from '../lib/time.ts';
 import { Link } from './link.tsx';
 import { Phases } from './phases.tsx';
-import { Relative } from './show.tsx';
+import { Due } from './show.tsx';
 
 /** Waits of a second and more are drawn between the steps. */
 const SHOWN_GAP_MS = 1000;
@@ -48,7 +48,7 @@ export function Timeline({ steps, several }: { readonly steps: readonly Step[]; 
               ))}
               {step.nextAttemptAt === null || index < steps.length - 1 ? null : (
                 <p className="faint">
-                  next attempt <Relative at={step.nextAttemptAt} />
+                  next attempt <Due at={step.nextAttemptAt} />
                 </p>
               )}
             </div>

@@ -4,7 +4,13 @@ import type { Sender } from '../api/types.ts';
 import { Empty, Loaded } from '../parts/condition.tsx';
 import { CopyButton, Time } from '../parts/show.tsx';
 
-const MOODS: Readonly<Record<string, string>> = { ok: 'good', warning: 'wait', error: 'bad', unknown: '' };
+const MOODS: Readonly<Record<string, string>> = {
+  ok: 'good',
+  warning: 'wait',
+  error: 'bad',
+  unknown: '',
+  'not-asked': '',
+};
 
 export function SendersView() {
   const senders = useSenders();
@@ -47,7 +53,7 @@ function Card({ sender }: { readonly sender: Sender }) {
       <header>
         <h2>{sender.domain}</h2>
         {sender.return_path === null ? null : <span className="muted">return path {sender.return_path}</span>}
-        {sender.checked_at === null ? null : (
+        {sender.checked_at === null || sender.checks?.every(({ verdict }) => verdict === 'not-asked') ? null : (
           <span className="faint">
             asked <Time at={sender.checked_at} />
           </span>
@@ -90,7 +96,7 @@ function Check({ check }: { readonly check: NonNullable<Sender['checks']>[number
   return (
     <li className="break">
       <span className={`badge ${MOODS[check.verdict] ?? ''}`}>
-        {check.check} {check.verdict}
+        {check.check} {check.verdict.replace('-', ' ')}
       </span>{' '}
       <code>{check.name}</code> {check.text}
       {check.verdict === 'ok' ? null : (

@@ -137,49 +137,49 @@ function Figures({ stats, tag, bucketMs }: { readonly stats: Stats; readonly tag
         <header>
           <h2>Outcomes</h2>
         </header>
-        <div className="scroll">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">Tag</th>
-                <th scope="col" className="right">
-                  Accepted
-                </th>
-                <th scope="col">Became</th>
-                <th scope="col" className="right">
-                  p50
-                </th>
-                <th scope="col" className="right">
-                  p95
-                </th>
-                <th scope="col" className="right">
-                  p99
-                </th>
+        <table className="cards">
+          <thead>
+            <tr>
+              <th scope="col">Tag</th>
+              <th scope="col" className="right">
+                Accepted
+              </th>
+              <th scope="col">Became</th>
+              <th scope="col" className="right">
+                p50
+              </th>
+              <th scope="col" className="right">
+                p95
+              </th>
+              <th scope="col" className="right">
+                p99
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {stats.tags.map((row) => (
+              <tr key={row.tag ?? ''}>
+                <td className="line">
+                  <Link href={addressOf('/', { tag: row.tag ?? '' })}>{row.tag ?? NO_TAG}</Link>
+                </td>
+                <td className="right number" data-name="accepted">
+                  {count(row.accepted)}
+                </td>
+                <td className="line">
+                  <Shares row={row} />
+                </td>
+                {(['p50', 'p95', 'p99'] as const).map((which) => {
+                  const ms = row.delivered_ms[which];
+                  return (
+                    <td key={which} className="right nowrap number" data-name={which}>
+                      {ms === null ? <span className="faint">none</span> : span(ms)}
+                    </td>
+                  );
+                })}
               </tr>
-            </thead>
-            <tbody>
-              {stats.tags.map((row) => (
-                <tr key={row.tag ?? ''}>
-                  <td>
-                    <Link href={addressOf('/', { tag: row.tag ?? '' })}>{row.tag ?? NO_TAG}</Link>
-                  </td>
-                  <td className="right number">{count(row.accepted)}</td>
-                  <td>
-                    <Shares row={row} />
-                  </td>
-                  {(['p50', 'p95', 'p99'] as const).map((which) => {
-                    const ms = row.delivered_ms[which];
-                    return (
-                      <td key={which} className="right nowrap number">
-                        {ms === null ? '' : span(ms)}
-                      </td>
-                    );
-                  })}
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+            ))}
+          </tbody>
+        </table>
       </section>
       <section className="panel" aria-label="What stood in the way">
         <header>

@@ -8,7 +8,7 @@ import { count, span } from '../lib/time.ts';
 import { Empty, Loading, Trouble } from '../parts/condition.tsx';
 import { Fact } from '../parts/facts.tsx';
 import { Link } from '../parts/link.tsx';
-import { Relative, Time } from '../parts/show.tsx';
+import { Due, Relative, Time } from '../parts/show.tsx';
 import { useBackOnEscape } from './message.tsx';
 import { faring } from './webhooks.tsx';
 
@@ -156,7 +156,7 @@ function Item({ name, delivery }: { readonly name: string; readonly delivery: We
         )}
         {delivery.next_attempt_at === null ? null : (
           <span className="muted">
-            next try <Relative at={delivery.next_attempt_at} />
+            next try <Due at={delivery.next_attempt_at} />
           </span>
         )}
         {isAdmin && delivery.state !== 'pending' ? (

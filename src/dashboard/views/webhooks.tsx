@@ -7,7 +7,7 @@ import { count } from '../lib/time.ts';
 import { Empty, Loaded } from '../parts/condition.tsx';
 import { Link } from '../parts/link.tsx';
 import { rowProps, useRowKeys } from '../parts/rows.ts';
-import { Relative } from '../parts/show.tsx';
+import { Due, Relative } from '../parts/show.tsx';
 
 /** The one word for how an endpoint fares. */
 export function faring(webhook: Webhook): { readonly mood: string; readonly word: string } {
@@ -99,7 +99,7 @@ function Row({ webhook }: { readonly webhook: Webhook }) {
         {webhook.last_failed_at === null ? 'never' : <Relative at={webhook.last_failed_at} />}
       </td>
       <td className="muted" data-name="next try">
-        {webhook.next_attempt_at === null ? 'none' : <Relative at={webhook.next_attempt_at} />}
+        {webhook.next_attempt_at === null ? 'none' : <Due at={webhook.next_attempt_at} />}
       </td>
     </tr>
   );
