@@ -122,8 +122,10 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
   server.addHook('onRequest', (request, reply, done) => {
     reply.headers(SECURITY_HEADERS).header('x-request-id', request.id);
     // Node would take the first, and a proxy may have judged by the last (RFC 9112, section 3.2).
-    const { headersDistinct: each, url = '' } = request.raw;
-    if ([each['host'], each['authorization']].some((values) => values !== undefined && values.length > 1)) {
+    const { url = '' } = request.raw;
+    // A request that comes over no connection (`document`) has none.
+    const each: NodeJS.Dict<string[]> | undefined = request.raw.headersDistinct;
+    if ([each?.['host'], each?.['authorization']].some((values) => values !== undefined && values.length > 1)) {
       refuse(reply, 'bad-request', 'Host and Authorization may be there once.');
       return;
     }
