@@ -39,10 +39,18 @@ export function errorsOf(issues: readonly z.core.$ZodIssue[], place: ProblemErro
     .flatMap((issue) =>
       issue.code === 'unrecognized_keys'
         ? issue.keys.map((key) => ({ path: [...issue.path, key], detail: 'is not known here' }))
-        : [{ path: issue.path, detail: issue.message }],
+        : [{ path: issue.path, detail: wordsOf(issue) }],
     )
     .slice(0, MAX_ERRORS)
     .map(({ path, detail }) => ({ pointer: pointerOf(path), in: place, detail }));
+}
+
+/** What a schema says of its own accord is kept; what the library says for it is put into our words. */
+function wordsOf(issue: z.core.$ZodIssue): string {
+  if (!issue.message.startsWith('Invalid ')) return issue.message;
+  if (issue.code === 'invalid_value') return `write one of ${issue.values.map(String).join(', ')}`;
+  if (issue.message.endsWith('received undefined')) return 'is missing';
+  return issue.code === 'invalid_type' ? `is not of the type ${issue.expected}` : 'is missing, or not as it must be';
 }
 
 /** RFC 6901, section 3. */

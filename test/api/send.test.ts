@@ -255,6 +255,19 @@ describe('sending JSON', () => {
     expect([answer.status, answer.json]).toEqual([415, expect.objectContaining({ code: 'unsupported-media-type' })]);
   });
 
+  test('says in plain words what is missing, or of another kind', async () => {
+    const api = await startApi();
+    const said = async (body: object): Promise<readonly string[]> => {
+      const { errors } = (await post(api, body)).json as { errors: readonly { pointer: string; detail: string }[] };
+      return errors.map(({ pointer, detail }) => `${pointer} ${detail}`);
+    };
+    expect((await said({})).slice(1)).toEqual(['/to is missing', '/subject is missing']);
+    expect(await said({ ...RESET, subject: 5, priority: 'high' })).toEqual([
+      '/subject is not of the type string',
+      '/priority write one of critical, normal, bulk',
+    ]);
+  });
+
   test('takes a body of exactly its limit and refuses one octet more, with or without Content-Length', async () => {
     const relay = testConfig({ smtp: { ...testConfig().smtp, maxMessageBytes: 4096 } });
     const api = await startApi({ relay });
