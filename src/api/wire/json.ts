@@ -5,6 +5,7 @@
  * type of the value makes the compiler hold the one to the other. `meta({ id })` makes it a component of the document.
  */
 import { z } from 'zod';
+import { parseMoment } from '../../core/moment.ts';
 import { isoTime } from '../../core/time.ts';
 
 /** `T` as JSON has it: branded ids and addresses are strings. */
@@ -40,9 +41,10 @@ export function pageOf<T>(id: string, item: z.ZodType<T>): z.ZodType<Page<T>> {
     .meta({ id });
 }
 
-/** A moment in RFC 3339. */
+/** A moment in RFC 3339. It is checked where an answer is read: `--url` may be somebody else's server. */
 export function time(meaning: string): z.ZodString {
-  return z.string().meta({ format: 'date-time', description: meaning });
+  const isMoment = (text: string): boolean => parseMoment(text, 'whole') !== null;
+  return z.string().refine(isMoment, 'no moment').meta({ format: 'date-time', description: meaning });
 }
 
 /** `limit` of a list: 1 to 100. */

@@ -172,7 +172,17 @@ export function createRemoteClient(target: RemoteTarget, clock: Clock, signal: A
 
   const find: RemoteClient['find'] = async (path, schema, options = {}) => {
     const body = await octets(path, options, MAX_JSON_BYTES, JSON_MS);
-    return body === null ? null : parse(schema, body);
+    if (body === null) return null;
+    const found = parse(schema, body);
+    const { limit } = options.query ?? {};
+    const count =
+      typeof found === 'object' && found !== null && 'data' in found && Array.isArray(found.data)
+        ? found.data.length
+        : 0;
+    if (typeof limit === 'number' && count > limit) {
+      throw notUnderstood(target, `${count} entries came, and ${limit} were asked for`);
+    }
+    return found;
   };
 
   return {

@@ -12,6 +12,14 @@ import { createTestIo, run, tempFolder, writeConfig } from '../support.ts';
 import { READ, SEND, startElsewhere, startServer } from './support.ts';
 
 const TOKEN = 'a-token-that-nobody-should-see-anywhere';
+const ENTRY = {
+  recipient: 'ann@example.net',
+  reason: 'manual',
+  detail: 'left',
+  message_id: null,
+  created_at: '2026-01-05T10:00:00.000Z',
+  expires_at: null,
+};
 
 describe('which relay is asked', () => {
   test.each([
@@ -249,6 +257,24 @@ describe('a relay that is none', () => {
     expect([code, out]).toEqual([1, '']);
     expect(err).toContain(text);
     expect(err).not.toContain(TOKEN);
+  });
+
+  test.each([
+    ['a moment that is none', [{ ...ENTRY, created_at: 'yesterday' }], 'at data.0.created_at'],
+    ['a moment of no calendar', [{ ...ENTRY, created_at: '+275760-09-13T00:00:00.001Z' }], 'at data.0.created_at'],
+    [
+      'more entries than were asked for',
+      Array.from({ length: 200_000 }, () => ENTRY),
+      '200000 entries came, and 100 were asked for',
+    ],
+  ])('answers with %s', async (_name, data, text) => {
+    const url = await startServer((_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.end(JSON.stringify({ data, has_more: false, next_cursor: null }));
+    });
+    const { code, out, err } = await run(['suppressions', 'list', '--url', url]);
+    expect([code, out]).toEqual([1, '']);
+    expect(err).toContain(text);
   });
 
   test('a redirect is not followed, so the token goes nowhere', async () => {
