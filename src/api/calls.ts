@@ -1,6 +1,6 @@
 /** Every call of `/v1`. A new file of calls is one line here and one in the interface. */
 import type { Config } from '../config/types.ts';
-import type { HistoryStore } from '../store/store.ts';
+import type { HistoryStore } from '../store/history.ts';
 import type { Api } from './api.ts';
 import { addContent, type ContentDeps } from './routes/content.ts';
 import { addEvents, type EventsDeps } from './routes/events.ts';

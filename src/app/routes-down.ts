@@ -1,5 +1,5 @@
 /** Which routes were down when the relay stopped, by the last word of the log on each: they are probed before mail goes there. */
-import type { HistoryStore } from '../store/store.ts';
+import type { HistoryStore } from '../store/history.ts';
 
 /** Newer changes than these are all that count; more routes than this do not change state in turns. */
 const CHANGES = 500;

@@ -16,7 +16,8 @@ import { openSqliteReader } from '../store/sqlite/open-reader.ts';
 import { type ContentKeySource, keyFileBeside } from '../store/sqlite/key-ring.ts';
 import { openSqliteKeys, type SqliteKeys } from '../store/sqlite/open-keys.ts';
 import type { OutboxStore } from '../store/outbox.ts';
-import type { HistoryStore, SuppressionStore } from '../store/store.ts';
+import type { HistoryStore } from '../store/history.ts';
+import type { SuppressionStore } from '../store/store.ts';
 import type { CliIo, GlobalOptions } from './io.ts';
 import { configFile, dataFolder } from './settings.ts';
 

@@ -5,7 +5,7 @@ import type { Plain } from '../api/wire/json.ts';
 import type { MessageFacts } from '../api/wire/message.ts';
 import type { SuppressionFacts } from '../api/wire/suppression.ts';
 import type { MessageId } from '../core/ids.ts';
-import type { EventFilter, HistoryStore, QueueRow } from '../store/store.ts';
+import type { EventFilter, HistoryStore, QueueRow } from '../store/history.ts';
 import { type DatabaseOptions, openDatabase } from './database.ts';
 import type { CliIo } from './io.ts';
 import { openRemote } from './remote/open.ts';

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { wireStats } from '../api/wire/stats.ts';
 import { DELIVERY_STATES, type DeliveryState, isFinal } from '../core/delivery.ts';
-import type { DeferralRow, StatsRow } from '../store/store.ts';
+import type { DeferralRow, StatsRow } from '../store/history.ts';
 import { jsonLine } from '../telemetry/json-line.ts';
 import { type DatabaseOptions, databaseOptions } from './database.ts';
 import { dateTime, span } from '../api/story/format.ts';

@@ -5,7 +5,7 @@
  * Other processes commit meanwhile: what is there is read up to the `seq` at the beginning, the rest belongs to the following.
  */
 import type { WireEvent } from '../api/wire/event.ts';
-import type { HistoryStore } from '../store/store.ts';
+import type { HistoryStore } from '../store/history.ts';
 import { type History, pause } from './database.ts';
 import type { CliIo } from './io.ts';
 import type { TailFilter, TailSource } from './tail-source.ts';

@@ -5,7 +5,7 @@
  */
 import type { ToldEvent } from '../api/story/describe-event.ts';
 import { addressKey, parseEnvelopeAddress } from '../core/address.ts';
-import type { EventFilter } from '../store/store.ts';
+import type { EventFilter } from '../store/history.ts';
 
 /** What `tail` asks for; everything absent matches all. */
 export type TailFilter = Omit<EventFilter, 'afterSeq' | 'limit'>;

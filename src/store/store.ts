@@ -8,12 +8,13 @@
 import type { EnvelopeAddress, ReversePath } from '../core/address.ts';
 import type { Bounce } from '../core/bounce.ts';
 import type { DeliveryState } from '../core/delivery.ts';
-import type { EventAttempt, EventReport, EventType, RelayEvent } from '../core/event.ts';
+import type { EventAttempt, EventReport, RelayEvent } from '../core/event.ts';
 import type { DeliveryId, MessageId } from '../core/ids.ts';
 import type { LaneRoom } from '../core/lane-room.ts';
 import type { EnvelopeDsn, MessageRecord, NewDelivery, Priority, RecipientDsn } from '../core/message.ts';
 import type { Outcome } from '../core/outcome.ts';
 import type { Refusal } from '../core/refusal.ts';
+import type { HistoryStore } from './history.ts';
 import type { OutboxStore } from './outbox.ts';
 
 export interface Store {
@@ -287,172 +288,6 @@ export interface RouteChange {
 export interface OperatorResult {
   readonly changed: readonly DeliveryId[];
   readonly unchanged: readonly { readonly id: DeliveryId; readonly state: DeliveryState; readonly reason: string }[];
-}
-
-// --------------------------------------------------------------- history
-
-export interface MessageView extends MessageRecord {
-  readonly contentKept: boolean;
-  readonly deliveries: readonly DeliveryView[];
-}
-
-export interface DeliveryView {
-  readonly id: DeliveryId;
-  readonly recipient: EnvelopeAddress;
-  readonly state: DeliveryState;
-  readonly attempts: number;
-  readonly rule: string;
-  readonly ruleReason: string;
-  readonly via: readonly string[];
-  readonly route: string;
-  readonly nextAttemptAt: number | null;
-  readonly lastResponse: string | null;
-  readonly deliveredAt: number | null;
-  /** Of a bounced delivery. */
-  readonly bounce: Bounce | null;
-  /** A newer message took its place, or came when it was too late for that (state `delivered`). */
-  readonly supersededBy: MessageId | null;
-  readonly updatedAt: number;
-}
-
-export interface AttemptView extends EventAttempt {
-  readonly deliveryId: DeliveryId;
-  readonly startedAt: number;
-}
-
-export interface MessageFilter {
-  readonly tag?: string;
-  readonly state?: DeliveryState;
-  readonly recipient?: string;
-  readonly flow?: string;
-  /** The Message-ID with its angle brackets. */
-  readonly headerMessageId?: string;
-  /** Accepted at or after this. */
-  readonly sinceMs?: number;
-  /** Accepted before this. */
-  readonly untilMs?: number;
-  readonly limit: number;
-  /** Messages older than this id, for the next page. */
-  readonly before?: MessageId;
-}
-
-export interface EventFilter {
-  readonly afterSeq?: number;
-  /** Only what came before this `seq`. */
-  readonly beforeSeq?: number;
-  readonly types?: readonly EventType[];
-  readonly tag?: string;
-  readonly state?: string;
-  readonly recipient?: string;
-  readonly flow?: string;
-  /** Of the last try of an attempt, or the one that went down or came up. */
-  readonly route?: string;
-  readonly sinceMs?: number;
-  /** Up to and with that moment. */
-  readonly untilMs?: number;
-  readonly limit: number;
-}
-
-export interface StatsRow {
-  readonly tag: string | null;
-  readonly accepted: number;
-  readonly states: Readonly<Partial<Record<DeliveryState, number>>>;
-  /** Milliseconds from acceptance to the next hop's 250, of delivered ones; null when there are none. */
-  readonly p50Ms: number | null;
-  readonly p95Ms: number | null;
-  readonly p99Ms: number | null;
-}
-
-/** What held mail up: tries over a route that ended in the same way. */
-export interface DeferralRow {
-  readonly route: string;
-  readonly stage: string | null;
-  readonly cause: string | null;
-  readonly code: number | null;
-  readonly enhanced: string | null;
-  readonly count: number;
-  /** The newest answer of them, one line, cleaned. */
-  readonly response: string;
-}
-
-/** Counts and percentiles of deliveries that were accepted in a span, of one tag. */
-export type TrendFigures = StatsRow;
-
-/** Those of the slot that begins `at`. */
-export interface TrendPoint extends TrendFigures {
-  readonly at: number;
-}
-
-/** Tries that did not deliver, of one kind; `response` is the newest answer. */
-export interface FaultRow {
-  readonly route: string;
-  readonly outcome: string;
-  readonly cause: string | null;
-  readonly stage: string;
-  readonly code: number | null;
-  readonly enhanced: string | null;
-  readonly count: number;
-  readonly response: string;
-  readonly lastAt: number;
-}
-
-export interface TrendQuery {
-  readonly sinceMs: number;
-  readonly untilMs: number;
-  /** A multiple of five minutes, or of an hour for what is older than a day. */
-  readonly stepMs: number;
-  /** `''`: mail without a tag. */
-  readonly tag?: string;
-}
-
-export interface Trend {
-  /** The beginning of the first slot. */
-  readonly sinceMs: number;
-  readonly stepMs: number;
-  /** In order of time; a slot in which nothing was accepted is absent. */
-  readonly points: readonly TrendPoint[];
-  /** Of the whole span, busiest tag first. */
-  readonly totals: readonly TrendFigures[];
-  /** Most frequent first, bounded in number. */
-  readonly faults: readonly FaultRow[];
-}
-
-export interface QueueRow {
-  readonly messageId: MessageId;
-  readonly deliveryId: DeliveryId;
-  readonly recipient: EnvelopeAddress;
-  readonly state: DeliveryState;
-  readonly route: string;
-  readonly priority: Priority;
-  readonly tag: string | null;
-  readonly attempts: number;
-  readonly acceptedAt: number;
-  readonly dueAt: number | null;
-  readonly deadline: number;
-  readonly lastResponse: string | null;
-}
-
-/** Reading. Never waits for a commit of another, sees every commit that was answered before the call. */
-export interface HistoryStore {
-  message(id: MessageId): Promise<MessageView | null>;
-  attempts(id: MessageId): Promise<readonly AttemptView[]>;
-  /** Message ids, newest first. `key` is a message id, a Message-ID with or without brackets, a recipient or a flow. */
-  find(key: string, by: 'any' | 'flow', limit: number): Promise<readonly MessageId[]>;
-  messages(filter: MessageFilter): Promise<readonly MessageView[]>;
-  /** Everything about one message in order of `seq`. Works for rejected messages too. */
-  eventsOf(id: MessageId): Promise<readonly RelayEvent[]>;
-  /** Events in order of `seq`, from `afterSeq`. Without it: the newest `limit`, still in order of `seq`. */
-  events(filter: EventFilter): Promise<readonly RelayEvent[]>;
-  /** Ids of rejected messages that named `recipient`, newest first. */
-  rejectedFor(recipient: string, limit: number): Promise<readonly MessageId[]>;
-  stats(sinceMs: number): Promise<readonly StatsRow[]>;
-  /** What held mail up since then, the most frequent first. */
-  deferrals(sinceMs: number, limit: number): Promise<readonly DeferralRow[]>;
-  /** Volume, outcomes, percentiles and faults over time. */
-  trend(query: TrendQuery): Promise<Trend>;
-  /** Undelivered and quarantined deliveries, most urgent first. */
-  queue(limit: number): Promise<readonly QueueRow[]>;
-  content(id: MessageId): Promise<Uint8Array | null>;
 }
 
 // ----------------------------------------------- suppressions and feedback

@@ -8,7 +8,7 @@ import type { Config, TokenConfig, TokenScope } from '../../src/config/types.ts'
 import { createIntake } from '../../src/intake/accept.ts';
 import type { Signer } from '../../src/signing/sign.ts';
 import { openSqliteStore } from '../../src/store/sqlite/open.ts';
-import type { HistoryStore } from '../../src/store/store.ts';
+import type { HistoryStore } from '../../src/store/history.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
 import { address } from '../support/address.ts';
 import { testConfig } from '../support/config.ts';

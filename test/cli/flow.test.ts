@@ -3,7 +3,7 @@ import { flowReport } from '../../src/api/story/flow.ts';
 import type { Story } from '../../src/api/story/moments.ts';
 import type { DeliveryState } from '../../src/core/delivery.ts';
 import type { DeliveryId, MessageId } from '../../src/core/ids.ts';
-import type { MessageView } from '../../src/store/store.ts';
+import type { MessageView } from '../../src/store/history.ts';
 import { address } from '../support/address.ts';
 
 interface Given {

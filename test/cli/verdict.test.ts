@@ -8,7 +8,7 @@ import {
   verdictText,
   verdictWithCommand,
 } from '../../src/api/story/verdict.ts';
-import type { AttemptView, DeliveryView, MessageView } from '../../src/store/store.ts';
+import type { AttemptView, DeliveryView, MessageView } from '../../src/store/history.ts';
 import { DELIVERY_STATES } from '../../src/core/delivery.ts';
 import { NOW } from './support.ts';
 

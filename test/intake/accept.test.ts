@@ -7,16 +7,8 @@ import { createIntake, type IntakeDeps } from '../../src/intake/accept.ts';
 import type { Accepted, Intake, Submission } from '../../src/intake/submission.ts';
 import type { Signer } from '../../src/signing/sign.ts';
 import { openSqliteStore } from '../../src/store/sqlite/open.ts';
-import type {
-  Arrival,
-  HeadStart,
-  HealthStore,
-  IntakeStore,
-  Lease,
-  MessageView,
-  NewMessage,
-  Store,
-} from '../../src/store/store.ts';
+import type { MessageView } from '../../src/store/history.ts';
+import type { Arrival, HeadStart, HealthStore, IntakeStore, Lease, NewMessage, Store } from '../../src/store/store.ts';
 import { silentLog } from '../../src/telemetry/log.ts';
 import { address } from '../support/address.ts';
 import { createManualClock } from '../support/clock.ts';

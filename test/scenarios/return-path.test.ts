@@ -6,7 +6,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RelayEvent } from '../../src/core/event.ts';
 import { openSqliteReader, type SqliteReader } from '../../src/store/sqlite/open-reader.ts';
-import type { MessageView } from '../../src/store/store.ts';
+import type { MessageView } from '../../src/store/history.ts';
 import { complaint, eximBounce, exchangeBounce, OUT_OF_OFFICE, postfixBounce } from '../mail/bounces.ts';
 import { openDeliveries } from '../support/ledger.ts';
 import { type NextHop, type ReceivedMessage, reply, startNextHop } from '../support/next-hop.ts';

@@ -4,7 +4,7 @@ import Database from 'better-sqlite3';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { MIGRATIONS } from '../../src/store/sqlite/migrations.ts';
 import { openSqliteStore } from '../../src/store/sqlite/open.ts';
-import type { Trend } from '../../src/store/store.ts';
+import type { Trend } from '../../src/store/history.ts';
 import { createManualClock } from '../support/clock.ts';
 import { type Bench, BOUNCED, DEFERRED, openBench, REJECTED, START_MS, tempFolder, until } from './fixture.ts';
 

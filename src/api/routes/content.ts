@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import { parseMessageId } from '../../core/ids.ts';
-import type { HistoryStore } from '../../store/store.ts';
+import type { HistoryStore } from '../../store/history.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { refuse } from '../answer.ts';
 import { logContentRead } from '../content-read.ts';

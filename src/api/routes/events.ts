@@ -5,7 +5,7 @@ import { EVENT_TYPES, type EventType, type RelayEvent } from '../../core/event.t
 import { parseMessageId } from '../../core/ids.ts';
 import { TAG_GRAMMAR } from '../../core/message.ts';
 import type { Clock } from '../../core/time.ts';
-import type { EventFilter, HistoryStore } from '../../store/store.ts';
+import type { EventFilter, HistoryStore } from '../../store/history.ts';
 import type { Api } from '../api.ts';
 import { momentOf, momentQuery } from '../moment.ts';
 import { eventPage } from '../wire/event.ts';

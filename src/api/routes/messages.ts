@@ -4,7 +4,7 @@ import { DELIVERY_STATES } from '../../core/delivery.ts';
 import { parseDeliveryId, parseMessageId } from '../../core/ids.ts';
 import { TAG_GRAMMAR } from '../../core/message.ts';
 import type { Clock } from '../../core/time.ts';
-import type { HistoryStore } from '../../store/store.ts';
+import type { HistoryStore } from '../../store/history.ts';
 import { refuse } from '../answer.ts';
 import { type Api, problems } from '../api.ts';
 import { momentOf, momentQuery } from '../moment.ts';

@@ -2,7 +2,8 @@
 import { z } from 'zod';
 import { type DeliveryId, type MessageId, parseDeliveryId, parseMessageId } from '../../core/ids.ts';
 import type { Clock } from '../../core/time.ts';
-import type { HistoryStore, OperatorResult } from '../../store/store.ts';
+import type { HistoryStore } from '../../store/history.ts';
+import type { OperatorResult } from '../../store/store.ts';
 import { refuse } from '../answer.ts';
 import { type Api, problems } from '../api.ts';
 import { change, wireChange } from '../wire/queue.ts';

@@ -11,7 +11,7 @@ import { parseMessageId } from '../../core/ids.ts';
 import { readHtml } from '../../mail/html-links.ts';
 import { type OpenedMail, openMail } from '../../mail/open-mail.ts';
 import type { SignatureCheck } from '../../signing/sign.ts';
-import type { AttemptView, HistoryStore, MessageView } from '../../store/store.ts';
+import type { AttemptView, HistoryStore, MessageView } from '../../store/history.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { refuse } from '../answer.ts';
 import { logContentRead } from '../content-read.ts';

@@ -2,7 +2,7 @@
 import type { RouteConfig } from '../../config/types.ts';
 import type { RelayEvent } from '../../core/event.ts';
 import type { RouteHealth } from '../../queue/scheduler.ts';
-import type { HistoryStore } from '../../store/store.ts';
+import type { HistoryStore } from '../../store/history.ts';
 import type { Api } from '../api.ts';
 import { routeList, type WireRoute } from '../wire/route.ts';
 

@@ -11,7 +11,7 @@ import { addressKey, type EnvelopeAddress, parseEnvelopeAddress, type ReversePat
 import type { MessageId } from '../../core/ids.ts';
 import type { Refusal } from '../../core/refusal.ts';
 import type { Conflict, Intake } from '../../intake/submission.ts';
-import type { HistoryStore } from '../../store/store.ts';
+import type { HistoryStore } from '../../store/history.ts';
 import { refuse } from '../answer.ts';
 import { type Api, problems } from '../api.ts';
 import { identityOf } from '../caller.ts';

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { isoTime, type Clock } from '../../core/time.ts';
 import { TAG_GRAMMAR } from '../../core/message.ts';
-import type { DeferralRow, FaultRow, HistoryStore, TrendPoint } from '../../store/store.ts';
+import type { DeferralRow, FaultRow, HistoryStore, TrendPoint } from '../../store/history.ts';
 import { refuse } from '../answer.ts';
 import type { Api } from '../api.ts';
 import { momentOf, momentQuery } from '../moment.ts';

@@ -12,7 +12,7 @@ import { z } from 'zod';
 import { bugText } from '../../core/bug-text.ts';
 import { RelayError } from '../../core/errors.ts';
 import { type Clock, sleep } from '../../core/time.ts';
-import type { EventFilter, HistoryStore } from '../../store/store.ts';
+import type { EventFilter, HistoryStore } from '../../store/history.ts';
 import type { Log } from '../../telemetry/log.ts';
 import { refuse } from '../answer.ts';
 import { type Api, problems } from '../api.ts';

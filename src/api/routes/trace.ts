@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { parseMessageId } from '../../core/ids.ts';
 import type { Clock } from '../../core/time.ts';
-import type { HistoryStore } from '../../store/store.ts';
+import type { HistoryStore } from '../../store/history.ts';
 import { refuse } from '../answer.ts';
 import { type Api, problems } from '../api.ts';
 import { flowReport } from '../story/flow.ts';

@@ -3,7 +3,7 @@ import { isFinal } from '../../core/delivery.ts';
 import type { EventType } from '../../core/event.ts';
 import type { MessageId } from '../../core/ids.ts';
 import { isoTime } from '../../core/time.ts';
-import type { EventFilter } from '../../store/store.ts';
+import type { EventFilter } from '../../store/history.ts';
 import type { AttemptFacts } from '../wire/attempt.ts';
 import type { WireEvent } from '../wire/event.ts';
 import type { MessageFacts } from '../wire/message.ts';

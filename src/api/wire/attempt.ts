@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { EventAttempt } from '../../core/event.ts';
 import { STAGES } from '../../core/outcome.ts';
 import { isoTime } from '../../core/time.ts';
-import type { AttemptView } from '../../store/store.ts';
+import type { AttemptView } from '../../store/history.ts';
 import { type Plain, time } from './json.ts';
 
 /** What a `WireAttempt` is made of. */

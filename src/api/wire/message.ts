@@ -10,7 +10,7 @@ import { DELIVERY_STATES, type DeliveryState } from '../../core/delivery.ts';
 import type { AuditedLink, LinkAudit } from '../../core/link-audit.ts';
 import { type MessageRecord, PRIORITIES, type Priority, TAG_SOURCES, type TagSource } from '../../core/message.ts';
 import { isoTime } from '../../core/time.ts';
-import type { DeliveryView, MessageView } from '../../store/store.ts';
+import type { DeliveryView, MessageView } from '../../store/history.ts';
 import { attempt, type AttemptFacts, type WireAttempt, wireAttempt } from './attempt.ts';
 import { type Page, pageOf, type Plain, time, timeOrNull } from './json.ts';
 

@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { DELIVERY_STATES, type DeliveryState } from '../../core/delivery.ts';
 import { PRIORITIES, type Priority } from '../../core/message.ts';
 import { isoTime } from '../../core/time.ts';
-import type { OperatorResult, QueueRow } from '../../store/store.ts';
+import type { QueueRow } from '../../store/history.ts';
+import type { OperatorResult } from '../../store/store.ts';
 import { type Page, pageOf, type Plain, time, timeOrNull } from './json.ts';
 
 export interface WireQueueRow {

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { DELIVERY_STATES, type DeliveryState } from '../../core/delivery.ts';
 import { isoTime } from '../../core/time.ts';
-import type { DeferralRow, FaultRow, StatsRow } from '../../store/store.ts';
+import type { DeferralRow, FaultRow, StatsRow } from '../../store/history.ts';
 import { time } from './json.ts';
 
 export interface WireStatsRow {

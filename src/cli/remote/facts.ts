@@ -5,7 +5,7 @@ import type { DeliveryFacts, MessageFacts, WireDeliveryDetail, WireMessageDetail
 import type { WireQueueRow } from '../../api/wire/queue.ts';
 import type { WireStatsRow } from '../../api/wire/stats.ts';
 import type { SuppressionFacts, WireSuppression } from '../../api/wire/suppression.ts';
-import type { QueueRow, StatsRow } from '../../store/store.ts';
+import type { QueueRow, StatsRow } from '../../store/history.ts';
 
 /** A message as the store has it, out of the API's answer. */
 export function messageFacts(wire: WireMessageDetail): MessageFacts {

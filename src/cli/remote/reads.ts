@@ -12,7 +12,7 @@ import { stats } from '../../api/wire/stats.ts';
 import { suppressionPage, type WireSuppression } from '../../api/wire/suppression.ts';
 import { type MessageId, parseDeliveryId, parseMessageId } from '../../core/ids.ts';
 import { isoTime } from '../../core/time.ts';
-import type { EventFilter } from '../../store/store.ts';
+import type { EventFilter } from '../../store/history.ts';
 import type { HistoryReads, Reads, SuppressionReads } from '../reads.ts';
 import type { Query, RemoteClient } from './client.ts';
 import { attemptFacts, messageFacts, queueFacts, statsFacts, suppressionFacts } from './facts.ts';

@@ -7,12 +7,12 @@
 import type { RelayErrorCode } from '../../core/errors.ts';
 import type { EnvelopeAddress } from '../../core/address.ts';
 import type { DeliveryId, MessageId } from '../../core/ids.ts';
+import type { HistoryStore } from '../history.ts';
 import type {
   AcceptResult,
   ClaimRequest,
   DestinationRoom,
   Feedback,
-  HistoryStore,
   LaneTimes,
   Lease,
   NewMessage,

@@ -6,7 +6,7 @@
  */
 import type Database from 'better-sqlite3';
 import type { EventData } from '../../core/event.ts';
-import type { DeferralRow } from '../store.ts';
+import type { DeferralRow } from '../history.ts';
 import type { ReaderCalls } from './calls.ts';
 import { createFirstSince } from './first-since.ts';
 

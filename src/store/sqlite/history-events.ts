@@ -11,7 +11,7 @@ import type Database from 'better-sqlite3';
 import { EVENT_TYPES, type EventType, type RelayEvent } from '../../core/event.ts';
 import type { EventId, MessageId } from '../../core/ids.ts';
 import { isoTime } from '../../core/time.ts';
-import type { EventFilter } from '../store.ts';
+import type { EventFilter } from '../history.ts';
 import type { ReaderCalls } from './calls.ts';
 import { createFirstSince } from './first-since.ts';
 import { recipientKeyOf } from './history-messages.ts';

@@ -11,7 +11,7 @@ import type { BounceClass } from '../../core/bounce.ts';
 import type { DeliveryState } from '../../core/delivery.ts';
 import { type DeliveryId, type MessageId, parseDeliveryId, parseMessageId } from '../../core/ids.ts';
 import { PRIORITIES } from '../../core/message.ts';
-import type { DeliveryView, MessageFilter, MessageView } from '../store.ts';
+import type { DeliveryView, MessageFilter, MessageView } from '../history.ts';
 import type { ReaderCalls } from './calls.ts';
 import { createFirstSince } from './first-since.ts';
 import { DELIVERY_OF_MESSAGE, deliveryKeys } from './keys.ts';

@@ -4,7 +4,7 @@ import type { EnvelopeAddress } from '../../core/address.ts';
 import type { DeliveryState } from '../../core/delivery.ts';
 import type { DeliveryId, MessageId } from '../../core/ids.ts';
 import { PRIORITIES, type Priority } from '../../core/message.ts';
-import type { QueueRow } from '../store.ts';
+import type { QueueRow } from '../history.ts';
 import type { ReaderCalls } from './calls.ts';
 import { DUE_CLEAN, DUE_SUSPECT, selectRoutes } from './due.ts';
 import { priorityOf } from './message-row.ts';

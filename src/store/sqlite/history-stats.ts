@@ -6,7 +6,7 @@
  */
 import type Database from 'better-sqlite3';
 import type { DeliveryState } from '../../core/delivery.ts';
-import type { StatsRow } from '../store.ts';
+import type { StatsRow } from '../history.ts';
 import type { ReaderCalls } from './calls.ts';
 import { createFirstSince } from './first-since.ts';
 import { DELIVERY_OF_MESSAGE } from './keys.ts';

@@ -6,7 +6,7 @@
  */
 import type Database from 'better-sqlite3';
 import { DELIVERY_STATES, type DeliveryState, isFinal } from '../../core/delivery.ts';
-import type { FaultRow, Trend, TrendFigures, TrendPoint } from '../store.ts';
+import type { FaultRow, Trend, TrendFigures, TrendPoint } from '../history.ts';
 import type { ReaderCalls } from './calls.ts';
 import { TREND_WIDTHS } from './trend-upkeep.ts';
 

@@ -1,6 +1,7 @@
 /** Reading beside a live relay, or without one: for commands (`tail`, `trace`, `queue list`, `suppressions list`, `stats`, `webhooks`). Writes nothing. */
 import type { OutboxStore } from '../outbox.ts';
-import type { HistoryStore, SuppressionStore } from '../store.ts';
+import type { HistoryStore } from '../history.ts';
+import type { SuppressionStore } from '../store.ts';
 import { openReadOnly } from './engines.ts';
 import { createInlineHost } from './inline-host.ts';
 import { type ContentKeySource, keyFileBeside } from './key-ring.ts';

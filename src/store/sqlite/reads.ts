@@ -1,5 +1,5 @@
 /** The way to a reading engine, and the `HistoryStore` over it. Reads wait for nothing but the reads before them. */
-import type { HistoryStore } from '../store.ts';
+import type { HistoryStore } from '../history.ts';
 import type { Host, ReaderCalls } from './calls.ts';
 import { errorOf } from './group-commit.ts';
 

@@ -5,7 +5,7 @@ import { expect } from 'vitest';
 import { isFinal, type DeliveryState } from '../../../src/core/delivery.ts';
 import type { RelayEvent } from '../../../src/core/event.ts';
 import type { MessageId } from '../../../src/core/ids.ts';
-import type { AttemptView, HistoryStore } from '../../../src/store/store.ts';
+import type { AttemptView, HistoryStore } from '../../../src/store/history.ts';
 import type { ReceivedMessage } from '../../support/next-hop.ts';
 
 /** All that is known of one delivery. Routes are called `first` and `second`. */
