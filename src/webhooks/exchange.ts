@@ -52,6 +52,8 @@ export const EXCHANGE_LIMIT_MS = 15_000;
 const MAX_BODY_BYTES = 8192;
 const MAX_TEXT_CHARS = 512;
 const MAX_LOCATION_CHARS = 120;
+/** Answers from 100 to 199 that may come before the real one: each costs as much. */
+const MAX_INTERIM = 16;
 /** Below the 5 s that many servers keep an idle connection. */
 const IDLE_MS = 4000;
 
@@ -123,10 +125,17 @@ export function createExchange(target: Target, deps: ExchangeDeps): Exchange {
           } else finish(errorText(error) || (errorCode(error) ?? 'the connection failed'));
         });
         request.once('close', () => finish('the connection was closed without an answer'));
+        let interim = 0;
+        request.on('information', () => {
+          interim++;
+          if (interim === MAX_INTERIM) finish(`more than ${MAX_INTERIM} interim answers (1xx)`);
+        });
         request.once('response', (response) => {
           head = response;
           response.on('error', () => finish(''));
           response.on('data', (part: Buffer) => {
+            // A piece from the network holds thousands of chunks of one octet, and each comes here.
+            if (size >= MAX_BODY_BYTES) return;
             parts.push(part.subarray(0, MAX_BODY_BYTES - size));
             size += part.length;
             if (size >= MAX_BODY_BYTES) finish('');

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import https from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import { flood } from './flood.ts';
 
 export interface StsAnswer {
   /** The policy; lines end as written. */
@@ -15,6 +16,8 @@ export interface StsAnswer {
   readonly stalls?: boolean;
   /** The connection ends after half of the body. */
   readonly breaks?: boolean;
+  /** Written on the bare connection in place of all that: `once`, then `again` without an end. */
+  readonly floods?: { readonly once: string; readonly again: string };
 }
 
 export interface TestStsServer {
@@ -42,6 +45,10 @@ export async function startStsServer(
   const server = https.createServer({ cert: certificate.cert, key: certificate.key }, (request, response) => {
     requests.push(`${request.headers.host ?? ''} ${request.url ?? ''}`);
     for (const watcher of watchers) watcher();
+    if (current.floods !== undefined) {
+      flood(request.socket, current.floods);
+      return;
+    }
     const { body = '', status = 200, contentType = 'text/plain', location, stalls = false, breaks = false } = current;
     response.writeHead(status, {
       ...(contentType === null ? {} : { 'content-type': contentType }),

@@ -1,5 +1,5 @@
 /** One request, against a receiver that misbehaves on demand. Time moves only by hand. */
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { once } from 'node:events';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import {
@@ -10,6 +10,7 @@ import {
   type Target,
 } from '../../src/webhooks/exchange.ts';
 import { createManualClock, type ManualClock } from '../support/clock.ts';
+import { flood, HTTP_FLOODS } from '../support/flood.ts';
 import { makeTestCertificate } from '../support/next-hop-certificate.ts';
 import { secretText, startReceiver, TEST_SECRET, type WebhookReceiver } from '../support/webhook-receiver.ts';
 
@@ -36,6 +37,23 @@ async function bench(over: Partial<Target> = {}, receiver?: WebhookReceiver): Pr
   });
   const post = (): Promise<Answer> => exchange.post('evt_1', BODY, new AbortController().signal);
   return { receiver: to, exchange, clock, post };
+}
+
+/** What comes of a request to a server that floods, as `floods` says. */
+async function postTo(floods: (typeof HTTP_FLOODS)['chunks'], clock: ManualClock): Promise<Answer> {
+  const server = createServer((socket) => socket.once('data', () => flood(socket, floods)));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const exchange = createExchange(
+    { url: `http://127.0.0.1:${port}/`, secrets: [TEST_SECRET], ca: null },
+    { clock, userAgent: 'Leadpush-Relay/test', connections: 1 },
+  );
+  onTestFinished(() => {
+    exchange.close();
+    server.close();
+  });
+  return exchange.post('evt_1', BODY, new AbortController().signal);
 }
 
 test('posts the body as JSON with the signature, under its own name', async () => {
@@ -118,6 +136,22 @@ test('of an endless answer a little is read', async () => {
   const answer = await post();
   expect(answer).toMatchObject({ kind: 'failed', status: 500 });
   expect(answer.text).toHaveLength(512);
+});
+
+test('an answer in chunks of one octet without an end costs no more than another', async () => {
+  const clock = createManualClock(START_MS);
+  const begun = performance.now();
+  expect(await postTo(HTTP_FLOODS.chunks, clock)).toMatchObject({ kind: 'ok', status: 200 });
+  // Half a minute of nothing else, when each octet was looked at with all before it.
+  expect(performance.now() - begun).toBeLessThan(3000);
+});
+
+test('interim answers without an end are a failure', async () => {
+  expect(await postTo(HTTP_FLOODS.interim, createManualClock(START_MS))).toMatchObject({
+    kind: 'failed',
+    status: null,
+    text: 'more than 16 interim answers (1xx)',
+  });
 });
 
 test('what a receiver echoes of secrets, signatures, links and control characters is not kept', async () => {

@@ -35,6 +35,8 @@ const LIMIT_MS = 10_000;
 const ADDRESS_LIMIT_MS = 4000;
 const MAX_ADDRESSES = 4;
 const MAX_BYTES = 64 * 1024;
+/** Answers from 100 to 199 that may come before the real one. */
+const MAX_INTERIM = 16;
 const MAX_TEXT_CHARS = 400;
 const POLICY_PATH = '/.well-known/mta-sts.txt';
 export const HTTPS_PORT = 443;
@@ -91,6 +93,11 @@ function fetchFrom(
   return runStep<StsFetchResult>(clock, signal, aborted, (step) => {
     step.limit(limitMs, () => step.settle(failed(`not there within ${Math.round(limitMs)} ms`)));
     request.on('error', (error) => step.settle(failed(errorText(error))));
+    let interim = 0;
+    request.on('information', () => {
+      interim++;
+      if (interim === MAX_INTERIM) step.settle(failed(`more than ${MAX_INTERIM} interim answers (1xx)`));
+    });
     request.once('response', (response) => {
       const type = response.headers['content-type'] ?? 'text/plain';
       if (response.statusCode !== 200) return step.settle(failed(`HTTP status ${response.statusCode}, not 200`));
@@ -99,6 +106,7 @@ function fetchFrom(
       let bytes = 0;
       response.on('error', (error) => step.settle(failed(errorText(error))));
       response.on('data', (part: Buffer) => {
+        if (bytes > MAX_BYTES) return;
         parts.push(part);
         bytes += part.length;
         if (bytes > MAX_BYTES) step.settle(failed(`larger than ${MAX_BYTES} octets`));

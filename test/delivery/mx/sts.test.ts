@@ -4,6 +4,7 @@ import { createMxLookup } from '../../../src/delivery/mx/create-lookup.ts';
 import { createStsPolicies, type StsDeps } from '../../../src/delivery/mx/create-sts.ts';
 import type { StsPolicies } from '../../../src/delivery/mx/sts.ts';
 import type { StsRecord } from '../../../src/store/store.ts';
+import { HTTP_FLOODS } from '../../support/flood.ts';
 import { createManualClock, type ManualClock } from '../../support/clock.ts';
 import { type DnsZone, startDnsServer, type TestDnsServer } from '../../support/dns-server.ts';
 import { makeTestCertificate, type TestCertificate } from '../../support/next-hop-certificate.ts';
@@ -256,6 +257,8 @@ describe('a policy that cannot be fetched', () => {
     ['a web page', { answer: { contentType: 'text/html', body: ENFORCE } }, 'content type'],
     ['a type that only begins like text', { answer: { contentType: 'text/plainly', body: ENFORCE } }, 'content type'],
     ['too large a body', { answer: { body: ENFORCE + 'x: y\n'.repeat(20_000) } }, 'larger than 65536'],
+    ['a body in chunks of one octet without an end', { answer: { floods: HTTP_FLOODS.chunks } }, 'larger than 65536'],
+    ['interim answers without an end', { answer: { floods: HTTP_FLOODS.interim } }, 'more than 16 interim answers'],
     ['a body that ends early', { answer: { body: ENFORCE, breaks: true } }, 'policy of mta-sts.a.test'],
     ['a malformed policy', { answer: { body: 'mode: enforce' } }, '`version`'],
     ['no address of the policy host', { zone: { 'mta-sts.a.test': { TXT: ['x'] } } }, 'has no address'],
