@@ -1649,7 +1649,7 @@ export interface operations {
           | 'throttled'
           | 'canceled'
           | 'quarantined';
-        /** @description Exactly this address; letter case does not count. */
+        /** @description Exactly this address, or with `*` at its end every address that begins so (`ann.s*`); letter case does not count. */
         readonly recipient?: string;
         readonly flow?: string;
         /** @description The Message-ID header, with or without angle brackets. */

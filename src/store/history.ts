@@ -43,6 +43,8 @@ export interface MessageFilter {
   readonly tag?: string;
   readonly state?: DeliveryState;
   readonly recipient?: string;
+  /** How the recipient begins, a domain in it as A-labels; letter case does not count. The cost grows with `deliveriesTo`. */
+  readonly recipientPrefix?: string;
   readonly flow?: string;
   /** The Message-ID with its angle brackets. */
   readonly headerMessageId?: string;
@@ -158,6 +160,8 @@ export interface HistoryStore {
   /** Message ids, newest first. `key` is a message id, a Message-ID with or without brackets, a recipient or a flow. */
   find(key: string, by: 'any' | 'flow', limit: number): Promise<readonly MessageId[]>;
   messages(filter: MessageFilter): Promise<readonly MessageView[]>;
+  /** How many deliveries are to recipients that begin with `prefix`; no more than `limit` are counted. */
+  deliveriesTo(prefix: string, limit: number): Promise<number>;
   /** Everything about one message in order of `seq`. Works for rejected messages too. */
   eventsOf(id: MessageId): Promise<readonly RelayEvent[]>;
   /** Events in order of `seq`, from `afterSeq`. Without it: the newest `limit`, still in order of `seq`. */

@@ -57,6 +57,8 @@ describe('the list of messages', () => {
   test.each([
     ['tag', { record: { tag: 'otp' } }, '?tag=otp'],
     ['recipient, in any letter case', { recipients: ['bob@example.net'] }, '?recipient=BOB%40example.net'],
+    ['the beginning of a recipient', { recipients: ['bob.s@example.net'] }, '?recipient=Bob.%2A'],
+    ['a recipient but for the end of its domain', { recipients: ['bob@example.net'] }, '?recipient=bob%40ex%2A'],
     ['flow', { record: { flow: 'f-9' } }, '?flow=f-9'],
     ['Message-ID with brackets', { record: { headerMessageId: '<x@y>' } }, '?message_id=%3Cx%40y%3E'],
     ['Message-ID without brackets', { record: { headerMessageId: '<x@y>' } }, '?message_id=x%40y'],
@@ -67,6 +69,26 @@ describe('the list of messages', () => {
     await api.clock.advance(5_000);
     const { id } = await api.accept(wishes);
     expect(idsOf(await list(api, query))).toEqual([id]);
+  });
+
+  test('is not looked through for a beginning that too many addresses have', async () => {
+    const api = await startApi();
+    await api.accept();
+    const asked: number[] = [];
+    const { deliveriesTo } = api.store.history;
+    api.store.history.deliveriesTo = (prefix, limit) => {
+      asked.push(limit);
+      return prefix === 'a' ? Promise.resolve(limit) : deliveriesTo(prefix, limit);
+    };
+    expect((await api.call('/v1/messages?recipient=an%2A')).status).toBe(200);
+    const { status, json } = await api.call('/v1/messages?recipient=a%2A');
+    expect(status).toBe(422);
+    expect(json).toMatchObject({
+      code: 'validation',
+      detail: 'More than 2000 deliveries are to addresses that begin so: give more of the address.',
+      errors: [{ pointer: '/recipient', in: 'query' }],
+    });
+    expect(asked).toEqual([2001, 2001]);
   });
 
   test('is narrowed by state, and by a moment up to which', async () => {

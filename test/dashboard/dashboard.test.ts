@@ -72,6 +72,28 @@ describe('the ten seconds', () => {
     await page.getByLabel('Verdict').waitFor();
   });
 
+  test('the beginning of an address finds all that begin so; the end of one is told at once', async () => {
+    const { page, faults } = await stage.open(READER);
+    await page.goto('/');
+    const box = page.getByRole('searchbox');
+    for (const part of ['ann@exam', 'Ann@*', 'to:ann*']) {
+      await box.fill(part);
+      await page.keyboard.press('Enter');
+      await page.locator('tr.row', { hasText: /ann@example\.net.*password-reset/ }).waitFor();
+      await expect.poll(() => page.locator('tr.row').count()).toBe(2);
+      await page.goto('/');
+    }
+    await box.fill('@example.net');
+    await page.keyboard.press('Enter');
+    expect(await page.evaluate<string>('document.activeElement.validationMessage')).toContain('by how it begins');
+    expect(new URL(page.url()).search).toBe('');
+    await box.fill('ann@example.net');
+    await page.keyboard.press('Enter');
+    await page.locator('tr.row').first().waitFor();
+    expect(new URL(page.url()).search).toBe('?q=ann%40example.net');
+    expect(faults).toEqual([]);
+  });
+
   test('what is not there says so, and what to look at', async () => {
     const { page } = await stage.open(READER);
     expect((await page.goto('/nonsense'))?.status()).toBe(404);
@@ -108,7 +130,7 @@ describe('as it happens', () => {
     const verdict = page.getByLabel('Verdict');
     const told = await verdict.innerText();
     expect(told).toMatch(/The next attempt is in .*, over/);
-    await expect.poll(() => verdict.innerText(), { message: 'the seconds go on' }).not.toBe(told);
+    await expect.poll(() => verdict.innerText(), { message: 'the seconds go on', timeout: 5000 }).not.toBe(told);
     await page.getByRole('button', { name: 'Cancel' }).click();
     await page.getByRole('button', { name: 'Cancel it' }).click();
     await page.getByText('Canceled for waits@example.net').waitFor();

@@ -1,5 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { momentOf, NO_SEARCH, parseSearch, queryOf, searchOf, searchText } from '../../src/dashboard/lib/search.ts';
+import {
+  faultOf,
+  filtersOf,
+  momentOf,
+  NO_SEARCH,
+  parseSearch,
+  queryOf,
+  searchOf,
+  searchText,
+} from '../../src/dashboard/lib/search.ts';
 import fc from '../support/properties.ts';
 
 describe('what is typed into the search box', () => {
@@ -29,6 +38,27 @@ describe('what is typed into the search box', () => {
         expect(parseSearch(searchText(search))).toEqual(search);
       }),
     );
+  });
+});
+
+describe('a bare key', () => {
+  test.each([
+    ['', [{}]],
+    ['<id@example.com>', [{ message_id: '<id@example.com>' }]],
+    ['f-17', [{ flow: 'f-17' }, { recipient: 'f-17*' }]],
+    ['ann.s*', [{ recipient: 'ann.s*' }]],
+    ['ann@exa', [{ recipient: 'ann@exa' }, { message_id: 'ann@exa' }, { flow: 'ann@exa' }, { recipient: 'ann@exa*' }]],
+    ['two words', [{ flow: 'two words' }]],
+  ])('%j is looked for as what it may be, the likeliest first', (key, filters) => {
+    expect(filtersOf(key)).toEqual(filters);
+  });
+
+  test.each(['@example.net', 'to:@example.net', '*@example.net'])('%j is told to be no beginning', (text) => {
+    expect(faultOf(parseSearch(text))).toContain('A domain alone is not searched');
+  });
+
+  test.each(['', 'ann', 'ann@example.net', 'tag:otp', 'flow:@x'])('%j is searched', (text) => {
+    expect(faultOf(parseSearch(text))).toBe('');
   });
 });
 

@@ -998,6 +998,16 @@ export function describeStore(
       expect(await list({ flow: 'f', state: 'delivered' })).toEqual([reset]);
       expect(await list({ tag: 'news', state: 'bounced' })).toEqual([]);
       expect(await list({ recipient: 'not an address' })).toEqual([]);
+      expect(await list({ recipientPrefix: 'AN' })).toEqual([waiting, news, reset]);
+      expect(await list({ recipientPrefix: 'bob@Ex' })).toEqual([bounced]);
+      expect(await list({ recipientPrefix: 'nn@example' })).toEqual([]);
+      expect(await list({ recipientPrefix: 'ann', state: 'delivered', tag: 'password-reset' })).toEqual([reset]);
+      expect(await list({ recipientPrefix: '', before: bounced })).toEqual([reset]);
+      expect(await list({ recipientPrefix: 'b', recipient: 'ann@example.net' })).toEqual([]);
+      const { deliveriesTo } = store.history;
+      expect([await deliveriesTo('Ann', 10), await deliveriesTo('', 2), await deliveriesTo('%', 10)]).toEqual([
+        3, 2, 0,
+      ]);
       expect(await list({ untilMs: START_MS + 1000 })).toEqual([bounced, reset]);
       expect(await list({ untilMs: START_MS })).toEqual([]);
       expect(await list({ sinceMs: START_MS + 1000, untilMs: START_MS + 1001, tag: 'news' })).toEqual([news]);

@@ -12,16 +12,24 @@ import { limitQuery, page } from '../wire/json.ts';
 import { messageDetail, messagePage, wireMessage, wireMessageDetail } from '../wire/message.ts';
 
 export interface MessagesDeps {
-  readonly history: Pick<HistoryStore, 'message' | 'messages' | 'find' | 'attempts' | 'eventsOf'>;
+  readonly history: Pick<HistoryStore, 'message' | 'messages' | 'deliveriesTo' | 'find' | 'attempts' | 'eventsOf'>;
   readonly clock: Clock;
 }
 
 const MAX_TEXT = 512;
+/** So many deliveries are looked through for a beginning of an address; more would take longer than a page may. */
+const MAX_PREFIX_DELIVERIES = 2000;
 
 const listQuery = z.strictObject({
   tag: z.string().regex(TAG_GRAMMAR).optional(),
   state: z.enum(DELIVERY_STATES).optional().describe('At least one delivery is in this state.'),
-  recipient: z.string().max(MAX_TEXT).optional().describe('Exactly this address; letter case does not count.'),
+  recipient: z
+    .string()
+    .max(MAX_TEXT)
+    .optional()
+    .describe(
+      'Exactly this address, or with `*` at its end every address that begins so (`ann.s*`); letter case does not count.',
+    ),
   flow: z.string().max(MAX_TEXT).optional(),
   message_id: z.string().max(1000).optional().describe('The Message-ID header, with or without angle brackets.'),
   delivery: z
@@ -56,12 +64,20 @@ export function addMessages(api: Api, { history, clock }: MessagesDeps): void {
         response: { 200: messagePage },
       },
     },
-    async ({ query }) => {
+    async ({ query }, reply) => {
       const { tag, state, recipient, flow, message_id, limit } = query;
       if (query.delivery !== undefined) {
         const [id] = await history.find(query.delivery, 'any', 1);
         const found = id === undefined ? null : await history.message(id);
         return page(found === null ? [] : [wireMessage(found)], limit, ({ id: last }) => last);
+      }
+      const prefix = recipient?.endsWith('*') === true ? recipient.slice(0, -1) : undefined;
+      if (
+        prefix !== undefined &&
+        (await history.deliveriesTo(prefix, MAX_PREFIX_DELIVERIES + 1)) > MAX_PREFIX_DELIVERIES
+      ) {
+        const detail = `More than ${MAX_PREFIX_DELIVERIES} deliveries are to addresses that begin so: give more of the address.`;
+        return refuse(reply, 'validation', detail, [{ pointer: '/recipient', in: 'query', detail }]);
       }
       const now = clock.now();
       const sinceMs = query.since === undefined ? null : momentOf(query.since, now);
@@ -70,7 +86,7 @@ export function addMessages(api: Api, { history, clock }: MessagesDeps): void {
       const found = await history.messages({
         ...(tag === undefined ? {} : { tag }),
         ...(state === undefined ? {} : { state }),
-        ...(recipient === undefined ? {} : { recipient }),
+        ...(recipient === undefined ? {} : prefix === undefined ? { recipient } : { recipientPrefix: prefix }),
         ...(flow === undefined ? {} : { flow }),
         ...(message_id === undefined ? {} : { headerMessageId: bracketed(message_id) }),
         ...(sinceMs === null ? {} : { sinceMs }),

@@ -1492,7 +1492,7 @@ export interface operations {
                 tag?: string;
                 /** @description At least one delivery is in this state. */
                 state?: "queued" | "sending" | "deferred" | "delivered" | "bounced" | "expired" | "superseded" | "suppressed" | "throttled" | "canceled" | "quarantined";
-                /** @description Exactly this address; letter case does not count. */
+                /** @description Exactly this address, or with `*` at its end every address that begins so (`ann.s*`); letter case does not count. */
                 recipient?: string;
                 flow?: string;
                 /** @description The Message-ID header, with or without angle brackets. */

@@ -1,7 +1,7 @@
 /** The reads of the views: what they ask, under which key it is kept, how often it is asked anew. */
 import { keepPreviousData, useInfiniteQuery, useQuery, type UseQueryResult } from '@tanstack/react-query';
 import { now } from '../lib/clock.ts';
-import { momentOf, type Search } from '../lib/search.ts';
+import { filtersOf, momentOf, type Search } from '../lib/search.ts';
 import { isPending } from '../lib/states.ts';
 import { get, getText } from './client.ts';
 import type {
@@ -26,7 +26,7 @@ const SLOW_REFRESH_MS = 30_000;
 const REFRESH_MS = 5_000;
 const COUNTING_MS = 1_000;
 
-/** Messages, newest first, page by page. What has a `@` is a recipient or, when that has none, a Message-ID; else it is a flow. */
+/** Messages, newest first, page by page. */
 export function useMessages(search: Search) {
   return useInfiniteQuery({
     queryKey: ['messages', search],
@@ -43,7 +43,7 @@ export function useMessages(search: Search) {
         cursor: pageParam,
       };
       let found: Page<Message> = { data: [], has_more: false, next_cursor: null };
-      for (const key of keysFor(search.key)) {
+      for (const key of filtersOf(search.key)) {
         found = await get<Page<Message>>('/v1/messages', { ...filters, ...key });
         if (found.data.length > 0) break;
       }
@@ -54,20 +54,12 @@ export function useMessages(search: Search) {
   });
 }
 
-/** The filters that a bare key may stand for, the likeliest first. */
-function keysFor(key: string): readonly Readonly<Record<string, string>>[] {
-  if (key === '') return [{}];
-  if (key.startsWith('<')) return [{ message_id: key }];
-  if (key.includes('@')) return [{ recipient: key }, { message_id: key }, { flow: key }];
-  return [{ flow: key }];
-}
-
 /** Mail to `recipient` that was refused at submission: it has no message, only an event. */
 export function useRefused(recipient: string): UseQueryResult<Page<RelayEvent>, Error> {
   return useQuery({
     queryKey: ['messages', 'refused', recipient],
     queryFn: () => get<Page<RelayEvent>>('/v1/events', { type: 'message.rejected', recipient, limit: 20 }),
-    enabled: recipient.includes('@') && !recipient.startsWith('<'),
+    enabled: /^[^<@].*@/.test(recipient) && !recipient.endsWith('*'),
   });
 }
 

@@ -2,6 +2,7 @@
  * The search box: one line that understands every key, and the address that stands for it.
  *
  *   ann@example.net                       recipient, or Message-ID
+ *   ann.s       ann.s*      ann@exa       the beginning of a recipient
  *   msg_01...   <id@host>   flow-17       message, Message-ID, flow
  *   tag:password-reset state:deferred since:2h before:2026-11-28T09:00
  *   deferred   password-reset             a state by its bare name
@@ -53,6 +54,23 @@ export function parseSearch(text: string): Search {
 
 function isState(word: string): boolean {
   return STATES.some((state) => state === word.toLowerCase());
+}
+
+/** The filters of the API that a bare key may stand for, the likeliest first; the next one is asked when one finds nothing. */
+export function filtersOf(key: string): readonly Readonly<Record<string, string>>[] {
+  if (key === '') return [{}];
+  if (key.startsWith('<')) return [{ message_id: key }];
+  if (key.endsWith('*')) return [{ recipient: key }];
+  const begins = /\s|^@/.test(key) ? [] : [{ recipient: `${key}*` }];
+  if (key.includes('@')) return [{ recipient: key }, { message_id: key }, { flow: key }, ...begins];
+  return [{ flow: key }, ...begins];
+}
+
+/** What is wrong with a key that is the end of an address, which no index finds; empty: nothing. */
+export function faultOf({ key, recipient }: Search): string {
+  return [key, recipient].some((text) => text.startsWith('@') || text.startsWith('*'))
+    ? 'An address is found by how it begins: ann@example.net, or ann.s for all that begin so. A domain alone is not searched.'
+    : '';
 }
 
 /** What stands in the box for `search`. */

@@ -1,7 +1,7 @@
 /** One box for every key. `/` comes here from anywhere, Enter searches, Escape empties it or leaves. */
 import { useEffect, useRef, useState, type FormEvent } from 'react';
 import { addressOf, navigate, usePlace } from '../lib/router.ts';
-import { parseSearch, queryOf, searchOf, searchText } from '../lib/search.ts';
+import { faultOf, parseSearch, queryOf, searchOf, searchText } from '../lib/search.ts';
 
 const MESSAGE_ID = /^msg_[0-9a-z]{26}$/;
 
@@ -12,6 +12,8 @@ export function SearchBox() {
   const box = useRef<HTMLInputElement>(null);
 
   useEffect(() => setText(asked), [asked]);
+  // The browser says it at the box, and does not search.
+  useEffect(() => box.current?.setCustomValidity(faultOf(parseSearch(text))), [text]);
   useEffect(() => {
     const onKey = (event: KeyboardEvent): void => {
       const isField = event.target instanceof HTMLElement && event.target.closest('input, select, textarea, dialog');
@@ -37,9 +39,9 @@ export function SearchBox() {
       <input
         ref={box}
         type="search"
-        aria-label="Search by recipient, message id, Message-ID, flow; or tag:, state:, since:, until:"
+        aria-label="Search by recipient or how it begins, message id, Message-ID, flow; or tag:, state:, since:, until:"
         placeholder="Recipient, id, flow, tag:password-reset, state:deferred, since:2h"
-        title="Recipient, message id, Message-ID or flow; tag:NAME state:STATE flow:ID to:ADDRESS since:2h until:2026-11-28T09:00"
+        title="Recipient or how it begins, message id, Message-ID or flow; tag:NAME state:STATE flow:ID to:ADDRESS since:2h until:2026-11-28T09:00"
         value={text}
         maxLength={400}
         spellCheck={false}

@@ -213,7 +213,8 @@ function Nothing({ isSearch }: { readonly isSearch: boolean }) {
       <Empty title="Nothing found">
         <p>
           No message matches. If the app says that it sent one, it may have gone elsewhere: check the SMTP host and port
-          of the app. Without the filters there may be more.
+          of the app. Without the filters there may be more. An address is found by how it begins, an id or a flow by
+          all of it.
         </p>
       </Empty>
     );

@@ -3,6 +3,7 @@
  *
  * Every list is driven by one index and goes from the newest message down, so that it stops when it has enough. Known
  * limit: two filters that are each common but rarely meet (a tag and a state) read as far as the first of them reaches.
+ * The recipients that begin alike are not in that order: all of their deliveries are read and sorted, so count them before.
  * "Newest" is the order of commits; `sinceMs` is found by bisection and takes the clock to have gone forward.
  */
 import type Database from 'better-sqlite3';
@@ -18,7 +19,7 @@ import { DELIVERY_OF_MESSAGE, deliveryKeys } from './keys.ts';
 import { MESSAGE_COLUMNS, type MessageRow, recordOf } from './message-row.ts';
 import { createStatementCache, type Value } from './statement-cache.ts';
 
-type MessageReads = Pick<ReaderCalls, 'message' | 'messages' | 'find'>;
+type MessageReads = Pick<ReaderCalls, 'message' | 'messages' | 'deliveriesTo' | 'find'>;
 
 interface DeliveryViewRow {
   readonly id: DeliveryId;
@@ -42,6 +43,12 @@ interface DeliveryViewRow {
 export function recipientKeyOf(text: string): string | null {
   const parsed = parseEnvelopeAddress(text, { smtpUtf8: true });
   return parsed.kind === 'address' ? addressKey(parsed.address) : null;
+}
+
+/** The keys, from one up to but not including another, of the recipients that begin with `prefix`; a domain in it as A-labels. */
+function keysFrom(prefix: string): readonly [from: string, to: string] {
+  const key = prefix.toLowerCase();
+  return [key, `${key}\u{10ffff}`];
 }
 
 /** Makes the message reads over `db`. */
@@ -68,6 +75,12 @@ export function createMessageReads(db: Database.Database): MessageReads {
     `SELECT DISTINCT mid FROM deliveries INDEXED BY deliveries_recipient
      WHERE recipient_key = ? ORDER BY mid DESC LIMIT ?`,
   );
+  const countTo = db
+    .prepare<[string, string, number], number>(
+      `SELECT count(*) FROM (SELECT 1 FROM deliveries INDEXED BY deliveries_recipient
+       WHERE recipient_key >= ? AND recipient_key < ? LIMIT ?)`,
+    )
+    .pluck();
   const idOf = db.prepare<[number], MessageId>('SELECT id FROM messages WHERE mid = ?').pluck();
   const wasRejected = db
     .prepare<[string], MessageId>(
@@ -93,6 +106,8 @@ export function createMessageReads(db: Database.Database): MessageReads {
       listMids(filter)
         .flatMap((mid) => byMid.all(mid))
         .map(viewOf),
+
+    deliveriesTo: (prefix, limit) => countTo.get(...keysFrom(prefix), limit) ?? 0,
 
     find(key, by, limit) {
       if (by === 'flow') return byFlow.all(key, limit).flatMap((mid) => idOf.all(mid));
@@ -150,7 +165,7 @@ function createMidList(db: Database.Database): (filter: MessageFilter) => readon
     .pluck();
 
   return (filter) => {
-    const { tag, state, recipient, flow, headerMessageId, sinceMs, untilMs, before, limit } = filter;
+    const { tag, state, recipient, recipientPrefix, flow, headerMessageId, sinceMs, untilMs, before, limit } = filter;
     const where: string[] = [];
     const values: Value[] = [];
     const demand = (condition: string, ...given: readonly Value[]): void => {
@@ -159,6 +174,10 @@ function createMidList(db: Database.Database): (filter: MessageFilter) => readon
     };
     const recipientKey = recipient === undefined ? undefined : recipientKeyOf(recipient);
     if (recipientKey === null) return [];
+    const toWhom: readonly string[] = [
+      ...(recipientKey === undefined ? [] : ['d.recipient_key = ?']),
+      ...(recipientPrefix === undefined ? [] : ['d.recipient_key >= ? AND d.recipient_key < ?']),
+    ];
     if (before !== undefined) demand('m.mid < ?', midBefore.get(before, before) ?? 0);
     if (sinceMs !== undefined) demand('m.mid >= ? AND m.accepted_at >= ?', firstSince(sinceMs), sinceMs);
     if (untilMs !== undefined) demand('m.mid < ? AND m.accepted_at < ?', firstSince(untilMs), untilMs);
@@ -167,12 +186,13 @@ function createMidList(db: Database.Database): (filter: MessageFilter) => readon
     if (flow !== undefined) demand('m.flow = ?', flow);
     const conditions = where.map((condition) => ` AND ${condition}`).join('');
 
-    if (recipientKey !== undefined) {
+    if (toWhom.length > 0) {
       const withState = state === undefined ? '' : ' AND d.state = ?';
       return prepared(`
         SELECT DISTINCT d.mid FROM deliveries d INDEXED BY deliveries_recipient CROSS JOIN messages m ON m.mid = d.mid
-        WHERE d.recipient_key = ?${withState}${conditions.replaceAll('m.mid', 'd.mid')} ORDER BY d.mid DESC LIMIT ?`).all(
-        recipientKey,
+        WHERE ${toWhom.join(' AND ')}${withState}${conditions.replaceAll('m.mid', 'd.mid')} ORDER BY d.mid DESC LIMIT ?`).all(
+        ...(recipientKey === undefined ? [] : [recipientKey]),
+        ...(recipientPrefix === undefined ? [] : keysFrom(recipientPrefix)),
         ...(state === undefined ? [] : [state]),
         ...values,
         limit,

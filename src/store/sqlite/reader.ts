@@ -27,7 +27,7 @@ export interface ReaderDuties {
 
 /** Makes the reading procedures of `db`; statements are prepared once, here. */
 export function createReader(db: Database.Database, duties: ReaderDuties, ring: KeyRing): Procedures<ReaderCalls> {
-  const { message, messages, find } = createMessageReads(db);
+  const { message, messages, deliveriesTo, find } = createMessageReads(db);
   const { eventsOf, events, rejectedFor } = createEventReads(db);
   const { queue, figures } = createQueueReads(db);
   const { suppression, suppressions } = createSuppressionReads(db);
@@ -38,6 +38,7 @@ export function createReader(db: Database.Database, duties: ReaderDuties, ring: 
   return {
     message: { access: 'read', run: message },
     messages: { access: 'read', run: messages },
+    deliveriesTo: { access: 'read', run: deliveriesTo },
     find: { access: 'read', run: find },
     attempts: { access: 'read', run: createAttemptReads(db) },
     eventsOf: { access: 'read', run: eventsOf },

@@ -32,6 +32,7 @@ export function createHistory(reads: Reads): HistoryStore {
     messages: (filter) => reads.call('messages', filter),
     eventsOf: (id) => reads.call('eventsOf', id),
     events: (filter) => reads.call('events', filter),
+    deliveriesTo: (prefix, limit) => reads.call('deliveriesTo', prefix, limit),
     rejectedFor: (recipient, limit) => reads.call('rejectedFor', recipient, limit),
     stats: (sinceMs) => reads.call('stats', sinceMs),
     deferrals: (sinceMs, limit) => reads.call('deferrals', sinceMs, limit),
