@@ -179,6 +179,25 @@ test('Retry-After holds up the event and its endpoint', async () => {
   await s.until(() => to.requests.length === 3);
 });
 
+test('Retry-After of two hours holds up the event for two, its endpoint for one', async () => {
+  const to = await receiver();
+  to.answer({ status: 503, headers: { 'retry-after': '7200' } });
+  const s = await stage([endpoint('auth', to.url)]);
+  await s.accept();
+  await s.until(() => s.tries.length === 1);
+  to.answer({});
+  await s.accept();
+  await s.clock.advance(60 * MINUTE_MS);
+  await s.until(() => to.requests.length === 2);
+  const [asked, other] = to.requests.map(({ headers }) => headers['webhook-id']);
+  expect(other).not.toBe(asked);
+  await s.clock.advance(60 * MINUTE_MS - 1000);
+  expect(to.requests).toHaveLength(2);
+  await s.clock.advance(1000);
+  await s.until(() => to.requests.length === 3);
+  expect(to.requests[2]?.headers['webhook-id']).toBe(asked);
+});
+
 test('410 disables the endpoint, tells the others and not itself, and another URL brings what waited', async () => {
   const [gone, other, moved] = [await receiver(), await receiver(), await receiver()];
   gone.answer({ status: 410, body: 'moved away' });
