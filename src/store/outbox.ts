@@ -126,7 +126,8 @@ export interface ReplayResult {
 export interface OutboxStore {
   /**
    * Brings the endpoints in line with the config. A new one begins with the events after this moment; one that is not in
-   * the list is forgotten with all that waits for it; one whose fingerprint changed is enabled, and what waits is due at once.
+   * the list is forgotten with all that waits for it; one whose fingerprint changed is enabled, and what waits is due at once. So
+   * is what waits since a time that lies ahead of `now`: the clock was set back.
    */
   sync(endpoints: readonly OutboxEndpoint[], now: number): Promise<readonly OutboxStanding[]>;
   /**

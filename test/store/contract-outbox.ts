@@ -271,6 +271,21 @@ export function describeOutbox(
       expect((await due(b)).map(({ seq }) => seq)).toEqual([1]);
     });
 
+    test('what waits since a time ahead of the clock, which was set back, is due; other waits are kept', async () => {
+      const b = await bench(AUTH);
+      for (let i = 0; i < 3; i++) await b.accept();
+      const dayAhead = START_MS + 1440 * MINUTE_MS;
+      const [, , third] = await due(b);
+      await b.store.outbox.record('auth', made(1, again(START_MS + 5 * MINUTE_MS)));
+      await b.store.outbox.record('auth', made(2, again(dayAhead + 5 * MINUTE_MS), { at: dayAhead }));
+      await b.store.outbox.record('auth', made(3, DONE));
+      await b.store.outbox.replay('auth', { kind: 'events', ids: [third?.eventId ?? ''] }, dayAhead);
+      await b.store.outbox.sync([AUTH], b.clock.now());
+      expect((await due(b)).map(({ seq }) => seq)).toEqual([2, 3]);
+      await b.clock.advance(5 * MINUTE_MS);
+      expect((await due(b)).map(({ seq }) => seq)).toEqual([2, 3, 1]);
+    });
+
     test('an endpoint that is taken out is forgotten, and begins anew when it comes back', async () => {
       const b = await bench(AUTH, OTHER);
       for (let i = 0; i < 600; i++) await b.accept();

@@ -23,6 +23,10 @@ export function createOutboxEndpoints(db: Database.Database): EndpointCalls {
   const dueNow = db.prepare<[number, number, number]>(
     'UPDATE webhook_rows INDEXED BY webhook_due SET due_at = ? WHERE wid = ? AND due_at > ?',
   );
+  // A wait begins at a try, or at once: where that lies ahead, the clock was set back meanwhile, and the wait is not to be kept.
+  const dueOfAnotherClock = db.prepare<[number, number, number, number]>(`
+    UPDATE webhook_rows INDEXED BY webhook_due SET due_at = ? WHERE wid = ? AND due_at > ? AND (tries = 0 OR EXISTS (
+      SELECT 1 FROM webhook_attempts a WHERE a.wid = webhook_rows.wid AND a.seq = webhook_rows.seq AND a.at > ?))`);
   const pieceEnd = db
     .prepare<[number, number], number>('SELECT seq FROM webhook_rows WHERE wid = ? ORDER BY seq LIMIT 1 OFFSET ?')
     .pluck();
@@ -40,6 +44,7 @@ export function createOutboxEndpoints(db: Database.Database): EndpointCalls {
           continue;
         }
         change.run(fingerprint, typesText, tagsText, row.wid);
+        dueOfAnotherClock.run(now, row.wid, now, now);
         if (row.fingerprint === fingerprint) continue;
         enable.run(row.wid);
         dueNow.run(now, row.wid, now);
