@@ -84,7 +84,7 @@ interface Body {
 const body = (kind: Body['kind']): fc.Arbitrary<Body> =>
   fc.constantFrom(...CHARSETS.keys()).chain((charset) => {
     const letters = CHARSETS.get(charset) ?? '';
-    const word = fc.string({ unit: fc.constantFrom(...'abc.=-,;', ...letters), maxLength: 90 });
+    const word = fc.string({ unit: fc.constantFrom(...'abc.=-,;', ...letters), maxLength: 90, size: 'max' });
     const space = fc.constantFrom(
       ' ',
       '\r\n',
