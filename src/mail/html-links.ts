@@ -27,7 +27,8 @@ import {
   readAttributes,
   readCss,
 } from './html-attributes.ts';
-import { createShownText, displayOf, isBlock, type ShownText } from './shown-text.ts';
+import { createShownText, displayOf, isBlock, revealsText, type ShownText } from './shown-text.ts';
+import { NOTHING, readStyleSheets, type StyleSheets, type View } from './style-sheet.ts';
 
 export interface HtmlAddress {
   readonly kind: HtmlLinkKind;
@@ -75,9 +76,10 @@ const RAW_END = /<\/(?:noscript|style|script|title|textarea|xmp|iframe|noembed|n
 
 /** Reads `html`; at most `maxAddresses` addresses are collected. */
 export function readHtml(html: string, maxAddresses: number): HtmlContent {
-  const reader = new HtmlReader(maxAddresses);
   const end = endOfMarkup(html);
-  reader.read(html.slice(0, end), 0, false);
+  const markup = html.slice(0, end);
+  const reader = new HtmlReader(maxAddresses, readStyleSheets(markup));
+  reader.read(markup, 0, false);
   if (end < html.length) return { ...reader.result(), whole: false };
   return reader.result();
 }
@@ -101,10 +103,12 @@ interface Styled {
 
 interface Styling {
   readonly hidden: Styled | null;
+  /** In the view of `@media`. */
+  readonly inMedia: Styled | null;
   readonly turned: Styled | null;
 }
 
-const PLAIN: Styling = { hidden: null, turned: null };
+const PLAIN: Styling = { hidden: null, inMedia: null, turned: null };
 
 interface Found extends Omit<HtmlAddress, 'shown'> {
   readonly shown: ShownText | null;
@@ -112,6 +116,7 @@ interface Found extends Omit<HtmlAddress, 'shown'> {
 
 class HtmlReader {
   readonly #maxAddresses: number;
+  readonly #sheets: StyleSheets;
   readonly #addresses: Found[] = [];
   readonly #marks = new Map<HtmlMark, number>();
   readonly #text: string[] = [];
@@ -122,12 +127,17 @@ class HtmlReader {
   #foreign = false;
   /** Since the innermost link began. */
   #styling: Styling = PLAIN;
+  /** Elements of which a style sheet has made a block: an end of one of that name may part. */
+  readonly #parted = new Map<string, View>();
+  /** How many of each block are open. */
+  readonly #blocks = new Map<string, number>();
   #tokens = 0;
   /** In a part that only some readers show. */
   #aside = false;
 
-  constructor(maxAddresses: number) {
+  constructor(maxAddresses: number, sheets: StyleSheets) {
     this.#maxAddresses = maxAddresses;
+    this.#sheets = sheets;
     this.#sink = {
       room: () => this.#maxAddresses - this.#addresses.length,
       add: (kind, raw, pixel = false) => this.#add({ kind, raw, pixel, shown: null }),
@@ -261,32 +271,56 @@ class HtmlReader {
       if (shown?.whole === false) this.#whole = false;
       return { ...address, shown: shown?.variants ?? [] };
     });
-    return { addresses, marks: this.#marks, text: this.#text.join(''), whole: this.#whole };
+    return { addresses, marks: this.#marks, text: this.#text.join(''), whole: this.#whole && this.#sheets.whole };
   }
 
   #openTag(tag: string, attributes: Attributes): void {
-    const { block, hidden, turned, open } = displayOf(tag, attributes);
+    const { block, hidden: hiddenHere, turned, open } = displayOf(tag, attributes);
     if (FOREIGN.has(tag)) this.#foreign = true;
     // Markup ends there for a browser, but not in MathML, and not for every reader.
     if (tag === 'plaintext') this.#whole = false;
-    const { hidden: hider, turned: turner } = this.#styling;
-    if ((hidden && open) || turned || hider?.tag === tag || turner?.tag === tag) {
-      this.#styling = { hidden: deeper(hider, tag, hidden && open), turned: deeper(turner, tag, turned && open) };
-      // It may end where nobody has written an end: what it hides is not known.
-      if (hidden && IMPLIED_END.has(tag) && this.#innermost() !== null) this.#whole = false;
-    }
-    if (block) this.#separate();
-
     const address = followedAddress(tag, attributes);
+    const inLink = this.#innermost() !== null;
+    const sheet = inLink || address !== null ? this.#sheets.effectOn(tag, attributes) : NOTHING;
+    const hidden = hiddenHere || sheet.hidden;
+    const inMedia = sheet.inMedia === null ? hidden : sheet.inMedia === 'hidden';
+    const { hidden: hider, inMedia: mediaHider, turned: turner } = this.#styling;
+    // What is small or unseen may have something in it that is neither.
+    const isRevealed = inLink && (hider ?? mediaHider) !== null && (sheet.reveals || revealsText(attributes));
+    if (open && (sheet.doubtful || isRevealed || (hiddenHere && sheet.forced))) this.#whole = false;
+    if (open && (hidden || inMedia || turned || this.#styling !== PLAIN)) {
+      this.#styling = {
+        hidden: deeper(hider, tag, hidden),
+        inMedia: deeper(mediaHider, tag, inMedia),
+        turned: deeper(turner, tag, turned),
+      };
+      // It may end where nobody has written an end: what it hides is not known.
+      if ((hidden || inMedia) && IMPLIED_END.has(tag) && inLink) this.#whole = false;
+    }
+    if (open && isBlock(tag)) this.#blocks.set(tag, (this.#blocks.get(tag) ?? 0) + 1);
+    // A line break that is hidden is none.
+    if (block && !open && (hidden || inMedia)) this.#innermost()?.mayPart();
+    else if (block) this.#separate();
+    else if (inLink && open && sheet.parts !== null) {
+      this.#part(sheet.parts);
+      this.#parted.set(tag, sheet.parts);
+    }
+
     if (address !== null || tag === 'a') {
       const shown = createShownText(
-        () => this.#styling.hidden !== null || this.#aside,
+        () => ({
+          hidden: this.#styling.hidden !== null || this.#aside,
+          inMedia: this.#styling.inMedia !== null || this.#aside,
+        }),
         () => this.#styling.turned !== null,
       );
       if (address !== null) this.#add({ kind: 'a', raw: address, pixel: false, shown });
       // For a browser a link ends where the next one begins.
       this.#separate();
       this.#push(tag, address === null ? null : shown, true);
+      if (address !== null && (hidden || inMedia)) {
+        this.#styling = { ...PLAIN, hidden: deeper(null, tag, hidden), inMedia: deeper(null, tag, inMedia) };
+      }
     } else if (SCOPES.has(tag) && (!CELLS.has(tag) || this.#open.some((open) => open.tag === 'table'))) {
       this.#push(tag, null, false);
     }
@@ -306,10 +340,23 @@ class HtmlReader {
 
   #closeTag(tag: string): void {
     // A block that is hidden parts no words.
-    if (isBlock(tag)) this.#separate();
-    const { hidden, turned } = this.#styling;
-    if (hidden?.tag === tag || turned?.tag === tag) {
-      this.#styling = { hidden: shallower(hidden, tag), turned: shallower(turned, tag) };
+    const open = this.#blocks.get(tag) ?? 0;
+    if (open > 0) this.#blocks.set(tag, open - 1);
+    if (isBlock(tag) && (open > 0 || tag === 'p' || tag === 'br')) this.#separate();
+    else if (isBlock(tag)) {
+      // For a browser an end of what was never begun is nothing.
+      this.#part('always');
+    } else {
+      const parts = this.#parted.get(tag);
+      if (parts !== undefined) this.#part(parts);
+    }
+    const { hidden, inMedia, turned } = this.#styling;
+    if (hidden?.tag === tag || inMedia?.tag === tag || turned?.tag === tag) {
+      this.#styling = {
+        hidden: shallower(hidden, tag),
+        inMedia: shallower(inMedia, tag),
+        turned: shallower(turned, tag),
+      };
     }
     if (tag === 'a' || tag.includes(':') || SCOPES.has(tag)) this.#closeOpen(tag);
   }
@@ -341,6 +388,12 @@ class HtmlReader {
     const link = this.#innermost();
     if (link === null) this.#text.push(text);
     else link.add(text);
+  }
+
+  #part(view: View): void {
+    const link = this.#innermost();
+    if (view === 'always') link?.isParted();
+    else link?.mayPart();
   }
 
   #separate(): void {

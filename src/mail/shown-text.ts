@@ -5,10 +5,17 @@
  * images, letters that are turned around. So it is kept in several ways (`variants`), and whoever looks for a host looks in
  * all. White space is one space; letters that have no width are left out.
  *
- * Bounded: `MAX_CHARACTERS`. Known limits: text that style classes hide or make, and letters that only look alike
+ * Bounded: `MAX_CHARACTERS`. Known limits: those of `style-sheet.ts`, and letters that only look alike
  * (`policy/look-alike.ts` knows those in hosts).
  */
 import type { Attributes } from './html-attributes.ts';
+
+/** Where a piece of text is hidden. */
+export interface Hidden {
+  readonly hidden: boolean;
+  /** In the other view: on a phone, or in the dark. */
+  readonly inMedia: boolean;
+}
 
 export interface ShownText {
   add(text: string): void;
@@ -16,6 +23,8 @@ export interface ShownText {
   separate(): void;
   /** What follows may be one word with what was: it is in one way and not in the other. */
   mayPart(): void;
+  /** As `mayPart`, for a style sheet says so; beside something that is hidden there are more ways than are kept. */
+  isParted(): void;
   /** Each way in which it may be shown; none when there is no text. */
   readonly variants: readonly string[];
   /** False: there is more than is kept. */
@@ -27,9 +36,12 @@ const MAX_CHARACTERS = 10_000;
 const MAX_STYLE_CHARACTERS = 4000;
 const INVISIBLE = /\p{Default_Ignorable_Code_Point}+/gu;
 const TURNED = /[\u202d\u202e\u2067]/;
-const HIDDEN_STYLE =
+/** A style that hides what is in an element. */
+export const HIDDEN_STYLE: RegExp =
   /(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|opacity\s*:\s*0(?:\.0+)?\s*(?:$|[;!])|font-size\s*:\s*0(?:\.0+)?(?:px|pt|em|rem|%)?\s*(?:$|[;!])|(?:max-)?(?:width|height)\s*:\s*0(?:px)?\s*(?:$|[;!]))/i;
-const TURNED_STYLE = /bidi-override|isolate-override/i;
+/** A style that turns letters around. */
+export const TURNED_STYLE: RegExp = /bidi-override|isolate-override/i;
+const REVEALING_STYLE = /(?:^|[;\s])(?:font(?:-size)?|visibility)\s*:/i;
 const DISPLAY = /display\s*:\s*([a-z-]{1,20})/i;
 /** Elements that begin a line of their own, unless a style says otherwise. */
 const BLOCKS: ReadonlySet<string> = new Set(
@@ -46,27 +58,30 @@ const VOIDS: ReadonlySet<string> = new Set(
   ),
 );
 
-/** An empty text; `isHidden` and `isTurned` are asked for each piece that is added. */
-export function createShownText(isHidden: () => boolean, isTurned: () => boolean): ShownText {
-  return new CollectedText(isHidden, isTurned);
+/** An empty text; `hidden` and `isTurned` are asked for each piece that is added. */
+export function createShownText(hidden: () => Hidden, isTurned: () => boolean): ShownText {
+  return new CollectedText(hidden, isTurned);
 }
 
 class CollectedText implements ShownText {
-  readonly #isHidden: () => boolean;
+  readonly #hidden: () => Hidden;
   readonly #isTurned: () => boolean;
   readonly #all: string[] = [];
   readonly #visible: string[] = [];
+  readonly #inMedia: string[] = [];
   #length = 0;
   #turned = false;
-  whole = true;
+  #parted = false;
+  #hides = false;
+  #fits = true;
 
-  constructor(isHidden: () => boolean, isTurned: () => boolean) {
-    this.#isHidden = isHidden;
+  constructor(hidden: () => Hidden, isTurned: () => boolean) {
+    this.#hidden = hidden;
     this.#isTurned = isTurned;
   }
 
   add(text: string): void {
-    if (text.length > MAX_CHARACTERS && text.slice(MAX_CHARACTERS).trim() !== '') this.whole = false;
+    if (text.length > MAX_CHARACTERS && text.slice(MAX_CHARACTERS).trim() !== '') this.#fits = false;
     const [seen, turns] = readable(text.slice(0, MAX_CHARACTERS));
     this.#turned ||= turns || this.#isTurned();
     this.#append(seen);
@@ -80,21 +95,34 @@ class CollectedText implements ShownText {
     if (this.#all.at(-1) !== ' ') this.#all.push(' ');
   }
 
+  isParted(): void {
+    this.#parted = true;
+    this.mayPart();
+  }
+
+  get whole(): boolean {
+    return this.#fits && !(this.#parted && this.#hides);
+  }
+
   get variants(): readonly string[] {
-    const found = new Set([this.#all.join(''), this.#visible.join('')]);
+    const found = new Set([this.#all, this.#visible, this.#inMedia].map((pieces) => pieces.join('')));
     if (this.#turned) for (const text of found) found.add([...text].reverse().join(''));
     return [...found].filter((text) => text.trim() !== '');
   }
 
   #append(text: string): void {
-    if (text === ' ' && this.#all.at(-1) === ' ' && this.#visible.at(-1) === ' ') return;
+    const ways = [this.#all, this.#visible, this.#inMedia];
+    if (text === ' ' && ways.every((pieces) => pieces.at(-1) === ' ')) return;
     this.#length += text.length;
     if (this.#length > MAX_CHARACTERS) {
-      this.whole = false;
+      this.#fits = false;
       return;
     }
     this.#all.push(text);
-    if (!this.#isHidden()) this.#visible.push(text);
+    const { hidden, inMedia } = this.#hidden();
+    if ((hidden || inMedia) && text.trim() !== '') this.#hides = true;
+    if (!hidden) this.#visible.push(text);
+    if (!inMedia) this.#inMedia.push(text);
   }
 }
 
@@ -111,6 +139,12 @@ export function displayOf(
     turned: tag === 'bdo' || (style !== '' && TURNED_STYLE.test(style)),
     open: !VOIDS.has(tag),
   };
+}
+
+/** Whether an element says of itself how large its letters are, or that they are seen. */
+export function revealsText(attributes: Attributes): boolean {
+  const style = attributes.get('style');
+  return style !== undefined && REVEALING_STYLE.test(style.slice(0, MAX_STYLE_CHARACTERS)) && !HIDDEN_STYLE.test(style);
 }
 
 /** Whether text on both sides of an end of `tag` is two words. */

@@ -302,6 +302,11 @@ describe('what readers see in different ways', () => {
     expect(shows(`<table><tr><td>${EVIL}x</td><td>bank.com</td></tr></table>`)).toEqual([]);
   });
 
+  test('an end of a block that was never begun parts no name', () => {
+    expect(shows(`${EVIL}bank</div>.com</a>`)).toEqual(['bank.com']);
+    expect(shows(`<div>${EVIL}go</div>bank.com</a>`)).toEqual(['bank.com']);
+  });
+
   test('the text on what is no link for some readers is looked through for links', () => {
     expect(brief(html('<a href="#top">https://evil.com/</a>'))).toEqual(['text https:evil.com']);
     expect(brief(html('<a name=x>https://evil.com/</a>'))).toEqual(['text https:evil.com']);
