@@ -87,6 +87,8 @@ describe('the ten seconds', () => {
     await page.keyboard.press('Enter');
     expect(await page.evaluate<string>('document.activeElement.validationMessage')).toContain('by how it begins');
     expect(new URL(page.url()).search).toBe('');
+    await page.goto('/?q=%40example.net');
+    await page.getByText('A domain alone is not searched').waitFor();
     await box.fill('ann@example.net');
     await page.keyboard.press('Enter');
     await page.locator('tr.row').first().waitFor();

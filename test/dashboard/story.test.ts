@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Attempt, MessageDetail, RelayEvent } from '../../src/dashboard/api/types.ts';
 import { startOf, stepsOf, type Story } from '../../src/dashboard/lib/story.ts';
 import { verdictMood } from '../../src/dashboard/lib/states.ts';
+import { due } from '../../src/dashboard/lib/time.ts';
 
 const START = Date.UTC(2026, 0, 5, 10);
 const at = (ms: number): string => new Date(START + ms).toISOString();
@@ -100,6 +101,14 @@ const event = (type: RelayEvent['type'], ms: number, data: Partial<RelayEvent['d
   type,
   timestamp: at(ms),
   data: { event_id: `evt_${type}_${ms}`, seq: 1, ...data },
+});
+
+describe('the time of what comes next', () => {
+  test('is said to be past when it is', () => {
+    expect(due(at(10_000), START)).toBe('in 10 s');
+    expect(due(at(0), START)).toBe('in 1 s');
+    expect(due(at(-12_000), START)).toBe('was due 12 s ago');
+  });
 });
 
 describe('the mood of a verdict', () => {

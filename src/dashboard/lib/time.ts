@@ -58,6 +58,11 @@ export function relative(iso: string, nowMs: number): string {
   return distance >= 0 ? `in ${coarse(distance)}` : `${coarse(-distance)} ago`;
 }
 
+/** Of something that comes next: `in 4 min`, and when that is past and it waits for its turn, `was due 12 s ago`. */
+export function due(iso: string, nowMs: number): string {
+  return `${Date.parse(iso) < nowMs ? 'was due ' : ''}${relative(iso, nowMs)}`;
+}
+
 /** A span to the second, and from an hour on to the minute, so that a page that counts does not flicker. */
 function coarse(ms: number): string {
   return span(ms < 60_000 ? Math.max(1000, Math.round(ms / 1000) * 1000) : ms);

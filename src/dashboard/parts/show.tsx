@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'react';
 import { after, every, now } from '../lib/clock.ts';
 import { MEANINGS, moodOf } from '../lib/states.ts';
-import { exactTime, relative, shortTime } from '../lib/time.ts';
+import { due, exactTime, relative, shortTime } from '../lib/time.ts';
 
 /** A state as a coloured word; what it means on hover. */
 export function StateBadge({ state }: { readonly state: string }) {
@@ -32,14 +32,13 @@ export function Relative({ at }: { readonly at: string }) {
   );
 }
 
-/** When something comes next; one that is past waits for its turn. */
+/** When something comes next, kept up to date. */
 export function Due({ at }: { readonly at: string }) {
-  const isPast = Date.parse(at) < useNow();
+  const nowMs = useNow();
   return (
-    <>
-      {isPast ? 'was due ' : ''}
-      <Relative at={at} />
-    </>
+    <time dateTime={at} title={exactTime(at)} className="nowrap number">
+      {due(at, nowMs)}
+    </time>
   );
 }
 

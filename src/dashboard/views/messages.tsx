@@ -3,7 +3,7 @@ import { useRef } from 'react';
 import { useMessages, useRefused } from '../api/queries.ts';
 import { useSession } from '../api/session.ts';
 import type { Message, RelayEvent } from '../api/types.ts';
-import { NO_SEARCH, queryOf, type Search, searchOf } from '../lib/search.ts';
+import { faultOf, NO_SEARCH, queryOf, type Search, searchOf } from '../lib/search.ts';
 import { overall, STATES } from '../lib/states.ts';
 import { addressOf, navigate, usePlace } from '../lib/router.ts';
 import { span } from '../lib/time.ts';
@@ -46,7 +46,7 @@ export function MessagesView() {
         {messages.isError ? <Trouble error={messages.error} onRetry={() => void messages.refetch()} /> : null}
         {messages.isPending ? <Loading what="messages" /> : null}
         {messages.data === undefined ? null : found.length === 0 ? (
-          <Nothing isSearch={isSearch} />
+          <Nothing isSearch={isSearch} fault={faultOf(search)} />
         ) : (
           <>
             <table className="cards" ref={list} aria-busy={messages.isPlaceholderData}>
@@ -206,8 +206,15 @@ function Filters({ search }: { readonly search: Search }) {
   );
 }
 
-function Nothing({ isSearch }: { readonly isSearch: boolean }) {
+function Nothing({ isSearch, fault }: { readonly isSearch: boolean; readonly fault: string }) {
   const smtp = useSession().data?.smtp[0];
+  if (fault !== '') {
+    return (
+      <Empty title="This cannot be searched for">
+        <p>{fault}</p>
+      </Empty>
+    );
+  }
   if (isSearch) {
     return (
       <Empty title="Nothing found">
