@@ -129,6 +129,26 @@ test('reads the log no further while its client takes nothing, and loses nothing
   expect(stream.seqs()).toEqual(Array.from({ length: 600 }, (_, index) => index + 1));
 });
 
+test('streams read the log one after the other', async () => {
+  let [reading, most] = [0, 0];
+  const api = await startApi({
+    history: (history) => ({
+      ...history,
+      async events(filter) {
+        if (filter.afterSeq === undefined) return history.events(filter);
+        reading++;
+        most = Math.max(most, reading);
+        return history.events(filter).finally(() => reading--);
+      },
+    }),
+  });
+  await api.accept();
+  const streams = await Promise.all(Array.from({ length: 10 }, () => follow(api, '?after_seq=0')));
+  await api.accept();
+  await told(api, () => streams.every((stream) => stream.seqs().length === 2));
+  expect(most).toBe(1);
+});
+
 test('cuts off a client that takes nothing for two minutes', async () => {
   const api = await startApi();
   const stream = await follow(api, '?after_seq=0');
