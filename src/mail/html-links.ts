@@ -281,7 +281,7 @@ class HtmlReader {
     if (tag === 'plaintext') this.#whole = false;
     const address = followedAddress(tag, attributes);
     const inLink = this.#innermost() !== null;
-    const sheet = inLink || address !== null ? this.#sheets.effectOn(tag, attributes) : NOTHING;
+    const sheet = inLink || address !== null ? this.#sheets.effectOn(tag, attributes, address !== null) : NOTHING;
     const hidden = hiddenHere || sheet.hidden;
     const inMedia = sheet.inMedia === null ? hidden : sheet.inMedia === 'hidden';
     const { hidden: hider, inMedia: mediaHider, turned: turner } = this.#styling;

@@ -32,7 +32,8 @@ export interface SheetEffect {
 }
 
 export interface StyleSheets {
-  effectOn(tag: string, attributes: Attributes): SheetEffect;
+  /** `isLink`: it is the link itself; where a rule may hide it as a whole there is nothing to be read. */
+  effectOn(tag: string, attributes: Attributes, isLink: boolean): SheetEffect;
   /** False: there is more than was looked at; known when all elements were asked for. */
   readonly whole: boolean;
 }
@@ -193,7 +194,7 @@ class SheetReader implements StyleSheets {
     this.#declare(block);
   }
 
-  effectOn(tag: string, attributes: Attributes): SheetEffect {
+  effectOn(tag: string, attributes: Attributes, isLink: boolean): SheetEffect {
     if (this.#entries.size === 0) return NOTHING;
     const named = attributes.get('class');
     const classes =
@@ -217,6 +218,7 @@ class SheetReader implements StyleSheets {
           this.whole = false;
           return NOTHING;
         }
+        if (isLink && !entry.exact && entry.view === 'media') continue;
         if (entry.type !== '' && entry.type !== tag) continue;
         if (entry.id !== '' && entry.id !== id) continue;
         if (!entry.classes.every((name) => classes.includes(name))) continue;

@@ -24,6 +24,7 @@ describe('a style sheet that hides what stands in a link', () => {
     '@media screen{.h{display:none}}',
     '@media (max-width:600px){.h{display:none!important}}',
     '@supports (display:grid){.h{display:none}}',
+    '@media (min-width:1px){a *{font-size:0}}',
     '[class="h"]{display:none}',
     '.h{display:none',
     '.h{color:red}.h{display:none}',
