@@ -9,15 +9,15 @@ export interface Target {
   readonly messageId: string;
   readonly state: string;
   readonly recipient: string;
-  /** Whether what is to be sent again is still there. */
-  readonly contentKept: boolean;
+  /** Whether it could be sent again: its content is there, and its time is not over. */
+  readonly sendable: boolean;
 }
 
 export function Operate({ targets, onDone }: { readonly targets: readonly Target[]; readonly onDone?: () => void }) {
   const isAdmin = useIsAdmin();
   const operate = useOperate();
   const [asking, setAsking] = useState(false);
-  const retryable = idsOf(targets.filter(({ state, contentKept }) => mayRetry(state) && contentKept));
+  const retryable = idsOf(targets.filter(({ state, sendable }) => mayRetry(state) && sendable));
   const cancelable = idsOf(targets.filter(({ state }) => mayCancel(state)));
   if (!isAdmin || (retryable.length === 0 && cancelable.length === 0)) return null;
   const run = (action: 'retry' | 'cancel', ids: readonly string[]): void => {

@@ -34,9 +34,9 @@ export function FlowView({ flow }: { readonly flow: string }) {
           }
           return (
             <>
-              <div className={`notice verdict ${verdict.mood}`} role="status" aria-label="Verdict">
+              <section className={`notice verdict ${verdict.mood}`} aria-label="Verdict">
                 <strong className="break">{verdict.text}</strong>
-              </div>
+              </section>
               <section className="panel" aria-label="Messages of the flow">
                 <table className="cards" ref={list}>
                   <thead>

@@ -2,6 +2,7 @@
 import { useEffect } from 'react';
 import { useFlow, useStory } from '../api/queries.ts';
 import type { Message, MessageDetail, Trace } from '../api/types.ts';
+import { now } from '../lib/clock.ts';
 import { navigate } from '../lib/router.ts';
 import { overall, verdictMood } from '../lib/states.ts';
 import { stepsOf, type Story } from '../lib/story.ts';
@@ -61,7 +62,7 @@ function Told({ id, story }: { readonly id: string; readonly story: Trace }) {
                 messageId: message.id,
                 state: delivery.state,
                 recipient: delivery.recipient,
-                contentKept: message.content_kept,
+                sendable: message.content_kept && Date.parse(message.deadline) > now(),
               }))}
             />
           </div>
@@ -93,16 +94,16 @@ function refusedRecipients({ events }: Story): readonly string[] {
   return [...new Set(events.flatMap(({ data }) => (data.delivery === undefined ? [] : [data.delivery.recipient])))];
 }
 
-/** In the relay's own words, which `trace` prints too. */
+/** In the relay's own words, which `trace` prints too. No live region: it counts seconds, which nobody wants to be read. */
 function VerdictBox({ verdict }: { readonly verdict: Trace }) {
   return (
-    <div className={`notice verdict ${verdictMood(verdict)}`} role="status" aria-label="Verdict">
+    <section className={`notice verdict ${verdictMood(verdict)}`} aria-label="Verdict">
       <p>
         <strong className="break">{verdict.outcome}</strong>
       </p>
       {verdict.why_late === null ? null : <p className="break">{verdict.why_late}</p>}
       {verdict.next_step === null ? null : <p className="muted break">{verdict.next_step}</p>}
-    </div>
+    </section>
   );
 }
 

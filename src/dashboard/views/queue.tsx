@@ -71,7 +71,7 @@ export function QueueView() {
 }
 
 function targetOf(row: QueueRow): Target {
-  return { messageId: row.message_id, state: row.state, recipient: row.recipient, contentKept: true };
+  return { messageId: row.message_id, state: row.state, recipient: row.recipient, sendable: true };
 }
 
 function Rows({
