@@ -141,6 +141,7 @@ async function start(
       routes: () => scheduler.routes().map(([route, state]) => [route, state === 'closed']),
     },
     clock,
+    log,
     version: VERSION,
     names: namedIn(config),
   });

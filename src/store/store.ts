@@ -431,7 +431,7 @@ export interface HealthStore {
   /** Looks again (a probe write, free space), and updates `current`. */
   probe(): Promise<StoreHealth>;
   figures(): Promise<QueueFigures>;
-  /** Looks at the files; rejects when they cannot be looked at. */
+  /** Looks at the files; rejects with `store-io` when they cannot be looked at. */
   sizes(): Promise<StoreSizes>;
   /** Milliseconds and operations of each commit, as they happen; for metrics. */
   onCommit(listener: (commit: { readonly ms: number; readonly operations: number }) => void): void;

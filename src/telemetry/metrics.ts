@@ -8,6 +8,7 @@
 import { Registry } from 'prom-client';
 import type { Clock } from '../core/time.ts';
 import { createInstruments } from './instruments.ts';
+import type { Log } from './log.ts';
 import { createMailMetrics, type MailMetrics } from './mail-metrics.ts';
 import { createMetricLabels, type MetricNames } from './metric-labels.ts';
 import { createReadings, type Sources } from './readings.ts';
@@ -15,6 +16,8 @@ import { createReadings, type Sources } from './readings.ts';
 export interface MetricsDeps {
   readonly sources: Sources;
   readonly clock: Clock;
+  /** Told of a source that failed by a bug. */
+  readonly log: Log;
   /** Version of the relay. */
   readonly version: string;
   /** Names from the config that may stand in labels. */
@@ -73,7 +76,7 @@ export function createMetrics(deps: MetricsDeps): Metrics {
   const make = createInstruments(registry);
   const labels = createMetricLabels(deps.names);
   const { begin, ...mail } = createMailMetrics(make, labels);
-  const readings = createReadings(make, deps.sources, clock);
+  const readings = createReadings(make, deps.sources, clock, deps.log);
   const commitSeconds = make.histogram('commitSeconds', COMMIT_BUCKETS);
   const commitOperations = make.histogram('commitOperations', OPERATIONS_BUCKETS);
   const smtpConnections = make.counter('smtpConnections');

@@ -2,13 +2,15 @@
  * Metrics that are read at each scrape: the queue, the store, the routes, the event loop, the process.
  *
  * A source that cannot answer costs its own series and no others: they are missing from that scrape, because the last
- * value would look alive.
+ * value would look alive. Where the store cannot answer, it is the store that says so; a bug is logged here.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { DELIVERY_STATES, type DeliveryState, isFinal } from '../core/delivery.ts';
 import { PRIORITIES, type Priority } from '../core/message.ts';
 import type { Clock } from '../core/time.ts';
+import { createAsk } from './ask-source.ts';
 import type { Instruments } from './instruments.ts';
+import type { Log } from './log.ts';
 import { createProcessFigures } from './process-figures.ts';
 import { createWebhookReadings, type WebhookNumbers } from './webhook-readings.ts';
 
@@ -50,7 +52,8 @@ const LAG_RESOLUTION_MS = 20;
 const LAG_PERCENTILES = [50, 99, 100] as const;
 
 /** Makes the metrics and begins to watch the event loop. */
-export function createReadings(make: Instruments, sources: Sources, clock: Clock): Readings {
+export function createReadings(make: Instruments, sources: Sources, clock: Clock, log: Log): Readings {
+  const ask = createAsk(log);
   const queueDeliveries = make.gauge('queueDeliveries');
   const queueOldestAge = make.gauge('queueOldestAge');
   const eventSeq = make.gauge('eventSeq');
@@ -62,12 +65,12 @@ export function createReadings(make: Instruments, sources: Sources, clock: Clock
   const routeUp = make.gauge('routeUp');
   const eventLoopLag = make.gauge('eventLoopLag');
   const readProcess = createProcessFigures(make, clock);
-  const readWebhooks = createWebhookReadings(make, sources.webhooks, clock);
+  const readWebhooks = createWebhookReadings(make, () => ask('webhooks', sources.webhooks), clock);
   const lag = monitorEventLoopDelay({ resolution: LAG_RESOLUTION_MS });
   lag.enable();
 
   async function readQueue(): Promise<void> {
-    const numbers = await sources.queue().catch(() => null);
+    const numbers = await ask('queue', sources.queue);
     queueDeliveries.reset();
     queueOldestAge.reset();
     contentKeys.reset();
@@ -89,7 +92,7 @@ export function createReadings(make: Instruments, sources: Sources, clock: Clock
   }
 
   async function readSizes(): Promise<void> {
-    const sizes = await sources.sizes().catch(() => null);
+    const sizes = await ask('files', sources.sizes);
     for (const [gauge, bytes] of [
       [database, sizes?.databaseBytes],
       [wal, sizes?.walBytes],
@@ -100,9 +103,16 @@ export function createReadings(make: Instruments, sources: Sources, clock: Clock
     }
   }
 
-  function readRoutes(): void {
+  async function readAccepting(): Promise<void> {
+    const accepting = await ask('store', sources.accepting);
+    if (accepting === null) storeAccepting.remove();
+    else storeAccepting.set(accepting ? 1 : 0);
+  }
+
+  async function readRoutes(): Promise<void> {
+    const routes = await ask('routes', () => [...sources.routes()]);
     routeUp.reset();
-    for (const [route, up] of sources.routes()) routeUp.set({ route }, up ? 1 : 0);
+    for (const [route, up] of routes ?? []) routeUp.set({ route }, up ? 1 : 0);
   }
 
   function readLag(): void {
@@ -116,10 +126,8 @@ export function createReadings(make: Instruments, sources: Sources, clock: Clock
 
   return {
     async read() {
-      storeAccepting.set(sources.accepting() ? 1 : 0);
-      readRoutes();
       readLag();
-      await Promise.all([readQueue(), readSizes(), readWebhooks(), readProcess()]);
+      await Promise.all([readAccepting(), readRoutes(), readQueue(), readSizes(), readWebhooks(), readProcess()]);
     },
     stop: () => void lag.disable(),
   };

@@ -12,10 +12,10 @@ export interface WebhookNumbers {
   readonly disabledAt: number | null;
 }
 
-/** Makes the metrics; what comes back reads `source` anew and never rejects. */
+/** Makes the metrics; what comes back reads `source` anew. Null: it cannot tell. */
 export function createWebhookReadings(
   make: Instruments,
-  source: () => Promise<readonly WebhookNumbers[]>,
+  source: () => Promise<readonly WebhookNumbers[] | null>,
   clock: Clock,
 ): () => Promise<void> {
   const backlogs = make.gauge('webhookBacklog');
@@ -23,10 +23,10 @@ export function createWebhookReadings(
   const deadLetters = make.gauge('webhookDeadLetters');
   const disabled = make.gauge('webhookDisabled');
   return async () => {
-    const numbers = await source().catch(() => []);
+    const numbers = await source();
     for (const gauge of [backlogs, ages, deadLetters, disabled]) gauge.reset();
     const now = clock.now();
-    for (const { name: endpoint, backlog, oldestPendingAt, dead, disabledAt } of numbers) {
+    for (const { name: endpoint, backlog, oldestPendingAt, dead, disabledAt } of numbers ?? []) {
       backlogs.set({ endpoint }, backlog);
       ages.set({ endpoint }, oldestPendingAt === null ? 0 : Math.max(0, now - oldestPendingAt) / 1000);
       deadLetters.set({ endpoint }, dead);

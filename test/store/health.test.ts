@@ -183,3 +183,13 @@ test('a store in a file tells its size, that of its log and the free space; one 
   const memory = await openBench(open(':memory:'));
   expect(await memory.store.health.sizes()).toEqual({ databaseBytes: null, walBytes: null, freeBytes: null });
 });
+
+test('a database that is gone from its place has no size to tell, and that is no bug', async () => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'relay-sizes-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const { store } = await openBench((clock) =>
+    openSqliteStore({ file: path.join(folder, 'relay.db'), clock, dropContentWhenSettled: true, exclusive: false }),
+  );
+  rmSync(path.join(folder, 'relay.db'));
+  await expect(store.health.sizes()).rejects.toMatchObject({ name: 'RelayError', code: 'store-io' });
+});

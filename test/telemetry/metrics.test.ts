@@ -8,8 +8,10 @@ import {
   type RelayEvent,
 } from '../../src/core/event.ts';
 import { createIds } from '../../src/core/ids.ts';
+import { RelayError } from '../../src/core/errors.ts';
 import type { Outcome } from '../../src/core/outcome.ts';
 import { isoTime } from '../../src/core/time.ts';
+import { type Log, type LogFields, silentLog } from '../../src/telemetry/log.ts';
 import { METRICS } from '../../src/telemetry/metric-names.ts';
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts';
 import { providerOf } from '../../src/telemetry/provider.ts';
@@ -28,12 +30,13 @@ const NAMES = {
     ['sandbox', { type: 'sandbox' }],
   ]),
 };
+const DISK_TROUBLE = new RelayError('the disk is gone', { code: 'store-io', op: 'store.figures' });
 const open: Metrics[] = [];
 afterEach(() => {
   for (const metrics of open.splice(0)) metrics.stop();
 });
 
-function create(over: Partial<Sources> = {}): Metrics {
+function create(over: Partial<Sources> = {}, log: Log = silentLog): Metrics {
   const metrics = createMetrics({
     sources: {
       queue: async () => NOTHING_WAITS,
@@ -44,6 +47,7 @@ function create(over: Partial<Sources> = {}): Metrics {
       ...over,
     },
     clock: createManualClock(START),
+    log,
     version: '1.2.3',
     names: NAMES,
   });
@@ -314,11 +318,11 @@ describe('metrics', () => {
     let failing = false;
     const metrics = create({
       queue: async () => {
-        if (failing) throw new Error('disk');
+        if (failing) throw DISK_TROUBLE;
         return { ...NOTHING_WAITS, lastSeq: 7 };
       },
       sizes: async () => {
-        if (failing) throw new Error('disk');
+        if (failing) throw DISK_TROUBLE;
         return { databaseBytes: 4096, walBytes: 0, freeBytes: 1e9 };
       },
     });
@@ -332,6 +336,40 @@ describe('metrics', () => {
     expect((await lines(metrics)).filter((line) => own.test(line))).toEqual(before);
     expect(before).toContain('leadpush_event_seq 7');
     expect(before).toContain('leadpush_disk_free_bytes 1000000000');
+  });
+
+  const bug = (): never => {
+    throw new TypeError("Cannot read properties of null (reading 'recipient')");
+  };
+  test.each([
+    ['queue', 'leadpush_event_seq', { queue: async () => bug() }],
+    ['sizes', 'leadpush_disk_free_bytes', { sizes: async () => bug() }],
+    ['webhooks', 'leadpush_webhook_backlog', { webhooks: async () => bug() }],
+    ['accepting', 'leadpush_store_accepting', { accepting: bug }],
+    ['routes', 'leadpush_route_up', { routes: bug }],
+  ] as const)('a bug in %s is logged, and costs its own series alone', async (_source, series, sources) => {
+    const logged: LogFields[] = [];
+    const metrics = create(sources, { ...silentLog, error: (fields) => void logged.push(fields) });
+    const text = await lines(metrics);
+    expect(text.filter((line) => new RegExp(`^${series}\\b`).test(line))).toEqual([]);
+    expect(text).toContain(`leadpush_build_info{version="1.2.3",node="${process.version}"} 1`);
+    expect(logged).toEqual([
+      {
+        event: 'metrics.failed',
+        reason: expect.stringContaining("TypeError: Cannot read properties of null (reading 'recipient')"),
+      },
+    ]);
+  });
+
+  test('trouble of the store is left to the store to log', async () => {
+    const logged: LogFields[] = [];
+    const fail = () => Promise.reject(DISK_TROUBLE);
+    const metrics = create(
+      { queue: fail, sizes: fail, webhooks: fail },
+      { ...silentLog, error: (fields) => void logged.push(fields) },
+    );
+    await metrics.scrape();
+    expect(logged).toEqual([]);
   });
 
   test('a route that is down, and a store that takes nothing, show as 0', async () => {
@@ -475,6 +513,6 @@ test('webhooks show by endpoint what was tried and what waits, and nothing while
     'leadpush_webhook_seconds_sum{endpoint="auth"} 15.02',
     'leadpush_webhook_seconds_count{endpoint="auth"} 2',
   ]);
-  source = () => Promise.reject(new Error('closed'));
+  source = () => Promise.reject(DISK_TROUBLE);
   expect(await counted(metrics, 'leadpush_webhook_backlog')).toEqual([]);
 });
