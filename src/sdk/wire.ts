@@ -831,34 +831,7 @@ export interface components {
       readonly from: string | null;
       readonly from_rewritten: boolean;
       /** @description What the link audit found; null: the tag has no link policy. */
-      readonly links: {
-        /** @enum {string} */
-        readonly verdict: 'pass' | 'warn' | 'reject';
-        readonly links: readonly {
-          readonly scheme: string;
-          readonly host: string | null;
-          readonly shown: string | null;
-          readonly kind: string;
-          readonly count: number;
-          /** @enum {string} */
-          readonly verdict: 'pass' | 'warn' | 'reject';
-          readonly codes: readonly string[];
-        }[];
-        readonly findings: readonly {
-          readonly code: string;
-          /** @enum {string} */
-          readonly severity: 'breach' | 'warning';
-          /** @enum {string} */
-          readonly part: 'text' | 'html' | 'message';
-          readonly host: string | null;
-          readonly count: number;
-          readonly text: string;
-        }[];
-        readonly omitted: {
-          readonly links: number;
-          readonly findings: number;
-        };
-      } | null;
+      readonly links: components['schemas']['LinkAuditWithLinks'] | null;
       /** @description The domain that would sign; null: it would go unsigned. */
       readonly signed_by: string | null;
       /** @description What older undelivered mail it would replace. */
@@ -991,6 +964,27 @@ export interface components {
         readonly links: number;
         readonly findings: number;
       };
+    };
+    /** @description What the link audit found in a message. */
+    readonly LinkAuditWithLinks: {
+      /** @enum {string} */
+      readonly verdict: 'pass' | 'warn' | 'reject';
+      readonly findings: readonly {
+        readonly code: string;
+        /** @enum {string} */
+        readonly severity: 'breach' | 'warning';
+        /** @enum {string} */
+        readonly part: 'text' | 'html' | 'message';
+        readonly host: string | null;
+        readonly count: number;
+        readonly text: string;
+      }[];
+      /** @description What the two lists leave out. */
+      readonly omitted: {
+        readonly links: number;
+        readonly findings: number;
+      };
+      readonly links: readonly components['schemas']['Link'][];
     };
     /** @description `ann@example.net`, `Ann <ann@example.net>`, or an object. */
     readonly Mailbox:

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { Explanation } from '../../intake/explain.ts';
 import { type Plain, time } from './json.ts';
+import { linkAuditWithLinks } from './link-audit.ts';
 
 const recipient = z.object({
   recipient: z.string(),
@@ -13,32 +14,6 @@ const recipient = z.object({
   considered: z
     .array(z.object({ rule: z.string(), matches: z.boolean(), reason: z.string() }))
     .describe('Every rule that was looked at, up to the one that matched.'),
-});
-
-const links = z.object({
-  verdict: z.enum(['pass', 'warn', 'reject']),
-  links: z.array(
-    z.object({
-      scheme: z.string(),
-      host: z.string().nullable(),
-      shown: z.string().nullable(),
-      kind: z.string(),
-      count: z.int(),
-      verdict: z.enum(['pass', 'warn', 'reject']),
-      codes: z.array(z.string()),
-    }),
-  ),
-  findings: z.array(
-    z.object({
-      code: z.string(),
-      severity: z.enum(['breach', 'warning']),
-      part: z.enum(['text', 'html', 'message']),
-      host: z.string().nullable(),
-      count: z.int(),
-      text: z.string(),
-    }),
-  ),
-  omitted: z.object({ links: z.int(), findings: z.int() }),
 });
 
 export const explanation: z.ZodType<Plain<Explanation>> = z
@@ -54,7 +29,7 @@ export const explanation: z.ZodType<Plain<Explanation>> = z
     deadline_source: z.string().nullable(),
     from: z.string().nullable().describe('The From that goes out.'),
     from_rewritten: z.boolean(),
-    links: links.nullable().describe('What the link audit found; null: the tag has no link policy.'),
+    links: linkAuditWithLinks.nullable().describe('What the link audit found; null: the tag has no link policy.'),
     signed_by: z.string().nullable().describe('The domain that would sign; null: it would go unsigned.'),
     collapse: z.enum(['key', 'tag']).nullable().describe('What older undelivered mail it would replace.'),
     collapse_key: z.string().nullable(),

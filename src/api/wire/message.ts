@@ -7,12 +7,12 @@
 import { z } from 'zod';
 import { BOUNCE_CLASSES, BOUNCE_EXPLANATIONS, type BounceClass } from '../../core/bounce.ts';
 import { DELIVERY_STATES, type DeliveryState } from '../../core/delivery.ts';
-import type { AuditedLink, LinkAudit } from '../../core/link-audit.ts';
 import { type MessageRecord, PRIORITIES, type Priority, TAG_SOURCES, type TagSource } from '../../core/message.ts';
 import { isoTime } from '../../core/time.ts';
 import type { DeliveryView, MessageView } from '../../store/history.ts';
 import { attempt, type AttemptFacts, type WireAttempt, wireAttempt } from './attempt.ts';
 import { type Page, pageOf, type Plain, time, timeOrNull } from './json.ts';
+import { link, linkAudit, type WireLink, type WireLinkAudit } from './link-audit.ts';
 
 /** What a `WireMessage` is made of: a message as the store has it, without what only a next hop needs. */
 export type MessageFacts = Plain<Omit<MessageView, 'dsn' | 'smtpUtf8' | 'requireTls' | 'eightBit'>>;
@@ -44,9 +44,6 @@ export interface WireDeliveryDetail extends Omit<WireDelivery, 'attempts'> {
   readonly attempts: readonly WireAttempt[];
 }
 
-/** Links of one kind to one host. */
-export type WireLink = AuditedLink;
-
 export interface WireMessage {
   readonly id: string;
   readonly message_id: string;
@@ -70,7 +67,7 @@ export interface WireMessage {
   /** Links by scheme, host and kind, with what was found; empty when its tag has no link policy. */
   readonly links: readonly WireLink[];
   /** What the link audit said of the message as a whole; null: its tag has no link policy. */
-  readonly link_audit: Omit<LinkAudit, 'links'> | null;
+  readonly link_audit: WireLinkAudit | null;
   readonly deliveries: readonly WireDelivery[];
 }
 
@@ -107,37 +104,6 @@ const deliveryFacts = {
     .describe('The newer message that took its place, or came when it was too late for that (state `delivered`).'),
   updated_at: time('When its state last changed.'),
 };
-
-const linkVerdict = z.enum(['pass', 'warn', 'reject']);
-
-const link = z
-  .object({
-    scheme: z.string().describe('Empty: the link has none.'),
-    host: z.string().nullable(),
-    shown: z.string().nullable().describe('The host as people see it, where that is other letters.'),
-    kind: z.string(),
-    count: z.int(),
-    verdict: linkVerdict,
-    codes: z.array(z.string()),
-  })
-  .meta({ id: 'Link', description: 'Links of one kind to one host: never a path or a query.' });
-
-const linkAudit = z
-  .object({
-    verdict: linkVerdict,
-    findings: z.array(
-      z.object({
-        code: z.string(),
-        severity: z.enum(['breach', 'warning']),
-        part: z.enum(['text', 'html', 'message']),
-        host: z.string().nullable(),
-        count: z.int(),
-        text: z.string(),
-      }),
-    ),
-    omitted: z.object({ links: z.int(), findings: z.int() }).describe('What the two lists leave out.'),
-  })
-  .meta({ id: 'LinkAudit' });
 
 const messageFacts = {
   id: z.string(),

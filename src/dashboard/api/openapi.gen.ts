@@ -747,34 +747,7 @@ export interface components {
             from: string | null;
             from_rewritten: boolean;
             /** @description What the link audit found; null: the tag has no link policy. */
-            links: {
-                /** @enum {string} */
-                verdict: "pass" | "warn" | "reject";
-                links: {
-                    scheme: string;
-                    host: string | null;
-                    shown: string | null;
-                    kind: string;
-                    count: number;
-                    /** @enum {string} */
-                    verdict: "pass" | "warn" | "reject";
-                    codes: string[];
-                }[];
-                findings: {
-                    code: string;
-                    /** @enum {string} */
-                    severity: "breach" | "warning";
-                    /** @enum {string} */
-                    part: "text" | "html" | "message";
-                    host: string | null;
-                    count: number;
-                    text: string;
-                }[];
-                omitted: {
-                    links: number;
-                    findings: number;
-                };
-            } | null;
+            links: components["schemas"]["LinkAuditWithLinks"] | null;
             /** @description The domain that would sign; null: it would go unsigned. */
             signed_by: string | null;
             /** @description What older undelivered mail it would replace. */
@@ -907,6 +880,27 @@ export interface components {
                 links: number;
                 findings: number;
             };
+        };
+        /** @description What the link audit found in a message. */
+        LinkAuditWithLinks: {
+            /** @enum {string} */
+            verdict: "pass" | "warn" | "reject";
+            findings: {
+                code: string;
+                /** @enum {string} */
+                severity: "breach" | "warning";
+                /** @enum {string} */
+                part: "text" | "html" | "message";
+                host: string | null;
+                count: number;
+                text: string;
+            }[];
+            /** @description What the two lists leave out. */
+            omitted: {
+                links: number;
+                findings: number;
+            };
+            links: components["schemas"]["Link"][];
         };
         /** @description `ann@example.net`, `Ann <ann@example.net>`, or an object. */
         Mailbox: string | {
