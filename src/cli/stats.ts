@@ -1,8 +1,8 @@
-/** `stats`: what was accepted and what became of it, by tag, with the time it took; and what held mail up. */
+/** `stats`: what was accepted and what became of it, by tag, with the time it took; and the tries that did not deliver. */
 import type { Command } from 'commander';
-import { wireStats } from '../api/wire/stats.ts';
+import { wireFault, wireStats } from '../api/wire/stats.ts';
 import { DELIVERY_STATES, type DeliveryState, isFinal } from '../core/delivery.ts';
-import type { DeferralRow, StatsRow } from '../store/history.ts';
+import type { FaultRow, StatsRow } from '../store/history.ts';
 import { jsonLine } from '../telemetry/json-line.ts';
 import { type DatabaseOptions, databaseOptions } from './database.ts';
 import { dateTime, span } from '../api/story/format.ts';
@@ -13,7 +13,7 @@ import { countOption, sinceOption } from './time-option.ts';
 
 interface StatsOptions extends GlobalOptions, DatabaseOptions {
   readonly since?: number;
-  readonly deferrals?: boolean;
+  readonly faults?: boolean;
   readonly top: number;
 }
 
@@ -25,25 +25,24 @@ const FAILED: ReadonlySet<DeliveryState> = new Set(['bounced', 'expired', 'quara
 /** Adds `stats` to `program`. */
 export function statsCommand(program: Command, io: CliIo): void {
   databaseOptions(program.command('stats'))
-    .description('count messages by tag, what became of them, how long delivery took, and what held it up')
+    .description('count messages by tag, what became of them, how long delivery took, and what stood in its way')
     .option('--since <when>', 'from this moment on: 1h, 24h (default), 2026-01-05T10:00:00Z', sinceOption(io.clock))
-    .option('--deferrals', 'only what held mail up: with --json, one line for each')
-    .option('--top <count>', 'how many of these at most', countOption(1, 1000), DEFAULT_TOP)
+    .option('--faults', 'only the tries that did not deliver, by kind: with --json, one line for each')
+    .option('--top <count>', 'how many kinds of these at most', countOption(1, 1000), DEFAULT_TOP)
     .action(async (_options: unknown, command: Command) => {
       const options = command.optsWithGlobals<StatsOptions>();
       const since = options.since ?? io.clock.now() - DEFAULT_SPAN_MS;
-      const only = options.deferrals === true;
+      const only = options.faults === true;
       const { history, close } = await openReads(io, options);
       try {
+        const { tags, faults } = await history.stats(since, options.top);
         if (wantsJson(io, options)) {
-          const lines = only
-            ? await history.deferrals(since, options.top)
-            : (await history.stats(since)).map(wireStats);
+          const lines = only ? faults.map(wireFault) : tags.map(wireStats);
           await io.stdout.write(lines.map((line) => `${jsonLine(line)}\n`).join(''));
           return;
         }
-        if (!only) await io.stdout.write(human(io, await history.stats(since), since));
-        await io.stdout.write(heldUp(io, await history.deferrals(since, options.top), only, since));
+        if (!only) await io.stdout.write(human(io, tags, since));
+        await io.stdout.write(inTheWay(io, faults, only, since));
       } finally {
         await close();
       }
@@ -57,17 +56,16 @@ function human(io: CliIo, rows: readonly StatsRow[], since: number): string {
   if (rows.length === 0) return `${heading}No mail was accepted.\n`;
   const count = (row: StatsRow, states: readonly DeliveryState[]): number =>
     states.reduce((sum, state) => sum + (row.states[state] ?? 0), 0);
-  const waiting = DELIVERY_STATES.filter((state) => !isFinal(state));
+  const final = DELIVERY_STATES.filter(isFinal);
   // Only what there is: a column for each of the seven other ends would fill the line with zeros.
-  const ends = DELIVERY_STATES.filter(
-    (state) => isFinal(state) && state !== 'delivered' && rows.some((row) => (row.states[state] ?? 0) > 0),
-  );
+  const ends = final.filter((state) => state !== 'delivered' && rows.some((row) => (row.states[state] ?? 0) > 0));
   const titles = ['accepted', 'delivered', 'share', 'waiting', ...ends, 'p50', 'p95', 'p99'];
   const cells = rows.map((row) => [
     row.tag ?? '-',
     ...[row.accepted, count(row, ['delivered'])].map(String),
     share(row),
-    ...[waiting, ...ends.map((end) => [end])].map((states) => String(count(row, states))),
+    // Counters do not tell apart what is not final.
+    ...[row.accepted - count(row, final), ...ends.map((end) => count(row, [end]))].map(String),
     ...[row.p50Ms, row.p95Ms, row.p99Ms].map(time),
   ]);
   return heading + table([{ title: 'tag' }, ...titles.map(right)], cells, io.stdout.columns);
@@ -80,17 +78,18 @@ function share({ states }: StatsRow): string {
   return delivered + failed === 0 ? '-' : `${((100 * delivered) / (delivered + failed)).toFixed(1)}%`;
 }
 
-function heldUp(io: CliIo, rows: readonly DeferralRow[], only: boolean, since: number): string {
-  if (rows.length === 0) return only ? `Nothing was held up since ${dateTime(since)}.\n` : '';
+function inTheWay(io: CliIo, rows: readonly FaultRow[], only: boolean, since: number): string {
+  if (rows.length === 0) return only ? `Nothing stood in the way since ${dateTime(since)}.\n` : '';
   const cells = rows.map((row) => [
     String(row.count),
     row.route,
-    row.stage ?? '-',
+    row.outcome,
+    row.stage,
     row.code === null ? (row.cause ?? '-') : [row.code, row.enhanced].filter((part) => part !== null).join(' '),
     row.response,
   ]);
-  const columns = [right('tries'), { title: 'route' }, { title: 'at' }, { title: 'answer' }, { title: 'the newest' }];
-  return `${only ? '' : '\n'}What held mail up\n${table(columns, cells, io.stdout.columns)}`;
+  const columns = [right('tries'), ...['route', 'outcome', 'at', 'answer', 'the newest'].map((title) => ({ title }))];
+  return `${only ? '' : '\n'}What stood in the way\n${table(columns, cells, io.stdout.columns)}`;
 }
 
 function time(ms: number | null): string {

@@ -9,6 +9,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { DELIVERY_STATES } from '../core/delivery.ts';
 import { RelayError } from '../core/errors.ts';
 import { EVENT_TYPES, type EventType } from '../core/event.ts';
+import { ROUTE_REACH } from '../store/history.ts';
 import { jsonLine } from '../telemetry/json-line.ts';
 import { clean } from '../api/story/clean.ts';
 import { type DatabaseOptions, databaseFolder, databaseOptions, openHistory, whenDatabaseIsThere } from './database.ts';
@@ -57,7 +58,10 @@ export function tailCommand(program: Command, io: CliIo): void {
     .option('--type <type>', 'only events of this type: delivered, route.down; several with commas', typesOption)
     .option('--recipient <address>', 'only events about this recipient')
     .option('--flow <id>', 'only events of messages of this recovery flow')
-    .option('--route <name>', 'only attempts over this route, and its ups and downs')
+    .option(
+      '--route <name>',
+      `only attempts over this route, and its ups and downs; without --since, among the newest ${ROUTE_REACH.toLocaleString('en')} events`,
+    )
     .option('--since <when>', 'from this moment on: 15m, 24h, 2026-01-05T10:00:00Z', sinceOption(io.clock))
     .option('--until <when>', 'up to this moment', sinceOption(io.clock))
     .option(

@@ -283,7 +283,7 @@ export interface paths {
       readonly cookie?: never;
     };
     /**
-     * What was accepted, what became of it and how long delivery took, by tag; and what held mail up
+     * What was accepted, what became of it and how long delivery took, by tag; and what stood in the way
      * @description Of a span with more than 20,000 deliveries the figures come from counters: percentiles are off by some percent, `since` counts from the five minutes it falls into, and states that are not final are not told apart.
      */
     readonly get: operations['getStats'];
@@ -495,20 +495,6 @@ export interface components {
           | 'quarantined';
         readonly reason: string;
       }[];
-    };
-    /** @description What held mail up: tries over a route that ended in the same way. */
-    readonly Deferral: {
-      readonly route: string;
-      /** @description How far the SMTP dialogue came. */
-      readonly stage: string | null;
-      /** @description Whose fault it was. */
-      readonly cause: string | null;
-      readonly code: number | null;
-      readonly enhanced: string | null;
-      /** @description How many tries ended so. */
-      readonly count: number;
-      /** @description The newest answer of them; one line. */
-      readonly response: string;
     };
     /** @description One recipient of a message. */
     readonly Delivery: {
@@ -1402,10 +1388,8 @@ export interface components {
         readonly from: string;
         readonly tags: readonly components['schemas']['TagStats'][];
       }[];
-      /** @description Tries that did not deliver, in the hours of the span, by kind; the most frequent 50. */
+      /** @description Tries that did not deliver, in the hours of the span, by kind; most frequent first, as many as `top` says. */
       readonly faults: readonly components['schemas']['Fault'][];
-      /** @description What held mail up, the most frequent first. */
-      readonly deferrals: readonly components['schemas']['Deferral'][];
     };
     /** @description A recipient that gets no mail. */
     readonly Suppression: {
@@ -2793,7 +2777,7 @@ export interface operations {
         /** @description Exactly this address; letter case does not count. */
         readonly recipient?: string;
         readonly flow?: string;
-        /** @description Attempts over this route, and its ups and downs. */
+        /** @description Attempts over this route, and its ups and downs. Without `since`, `after_seq`, `flow` or `recipient`: among the newest 200,000 events. */
         readonly route?: string;
         /** @description Happened at or after this. RFC 3339, or a span back from now: `24h`. */
         readonly since?: string;
@@ -2916,7 +2900,7 @@ export interface operations {
         /** @description Exactly this address; letter case does not count. */
         readonly recipient?: string;
         readonly flow?: string;
-        /** @description Attempts over this route, and its ups and downs. */
+        /** @description Attempts over this route, and its ups and downs. Without `since`, `after_seq`, `flow` or `recipient`: among the newest 200,000 events. */
         readonly route?: string;
         /** @description Happened at or after this. RFC 3339, or a span back from now: `24h`. */
         readonly since?: string;
@@ -3560,7 +3544,7 @@ export interface operations {
         /** @description Figures for each such piece of the span too. What is older than a day is kept by the hour, what is older than eight days by six hours. */
         readonly bucket?: '5m' | '15m' | '1h' | '2h' | '6h' | '1d';
         readonly tag?: string;
-        /** @description How many of what held mail up, at most 1000. */
+        /** @description How many kinds of faults, at most 1000. */
         readonly top?: number;
       };
       readonly header?: never;

@@ -57,6 +57,9 @@ export interface MessageFilter {
   readonly before?: MessageId;
 }
 
+/** How many events are looked through for those of one route, where nothing else narrows them. */
+export const ROUTE_REACH = 200_000;
+
 export interface EventFilter {
   readonly afterSeq?: number;
   /** Only what came before this `seq`. */
@@ -66,7 +69,10 @@ export interface EventFilter {
   readonly state?: string;
   readonly recipient?: string;
   readonly flow?: string;
-  /** Of the last try of an attempt, or the one that went down or came up. */
+  /**
+   * Of the last try of an attempt, or the one that went down or came up. No index has it: without `sinceMs`, `afterSeq`, `flow` or
+   * `recipient` only the newest `ROUTE_REACH` events (before `beforeSeq`) are looked at.
+   */
   readonly route?: string;
   readonly sinceMs?: number;
   /** Up to and with that moment. */
@@ -82,18 +88,6 @@ export interface StatsRow {
   readonly p50Ms: number | null;
   readonly p95Ms: number | null;
   readonly p99Ms: number | null;
-}
-
-/** What held mail up: tries over a route that ended in the same way. */
-export interface DeferralRow {
-  readonly route: string;
-  readonly stage: string | null;
-  readonly cause: string | null;
-  readonly code: number | null;
-  readonly enhanced: string | null;
-  readonly count: number;
-  /** The newest answer of them, one line, cleaned. */
-  readonly response: string;
 }
 
 /** Counts and percentiles of deliveries that were accepted in a span, of one tag. */
@@ -124,6 +118,8 @@ export interface TrendQuery {
   readonly stepMs: number;
   /** `''`: mail without a tag. */
   readonly tag?: string;
+  /** How many kinds of faults at most. */
+  readonly topFaults: number;
 }
 
 export interface Trend {
@@ -134,7 +130,7 @@ export interface Trend {
   readonly points: readonly TrendPoint[];
   /** Of the whole span, busiest tag first. */
   readonly totals: readonly TrendFigures[];
-  /** Most frequent first, bounded in number. */
+  /** Of the hours that begin in the span, and of the one in which it begins; most frequent first. */
   readonly faults: readonly FaultRow[];
 }
 
@@ -168,9 +164,8 @@ export interface HistoryStore {
   events(filter: EventFilter): Promise<readonly RelayEvent[]>;
   /** Ids of rejected messages that named `recipient`, newest first. */
   rejectedFor(recipient: string, limit: number): Promise<readonly MessageId[]>;
+  /** Counted one by one, in a time that grows with the span; `trend` is quick whatever the traffic was. */
   stats(sinceMs: number): Promise<readonly StatsRow[]>;
-  /** What held mail up since then, the most frequent first. */
-  deferrals(sinceMs: number, limit: number): Promise<readonly DeferralRow[]>;
   /** Volume, outcomes, percentiles and faults over time. */
   trend(query: TrendQuery): Promise<Trend>;
   /** Undelivered and quarantined deliveries, most urgent first. */

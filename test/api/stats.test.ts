@@ -44,6 +44,16 @@ test('statistics name what stood in the way', async () => {
   });
 });
 
+test('as many kinds of what stood in the way are named as are asked for, those that came most often', async () => {
+  const b = await startApi();
+  for (const code of [450, 451, 451]) {
+    await b.accept();
+    await b.settle(await b.claimOne(), { ...DEFERRED, code }, until(b.clock.now() + 60_000));
+  }
+  expect((await b.call('/v1/stats?top=1')).json).toMatchObject({ faults: [{ code: 451, count: 2 }] });
+  expect((await b.call('/v1/stats?top=0')).json).toMatchObject({ faults: [] });
+});
+
 test('pieces that would be too many are refused', async () => {
   const b = await startApi();
   expect((await b.call('/v1/stats?since=30d&bucket=5m')).status).toBe(422);

@@ -138,10 +138,10 @@ describe('stats', () => {
     expect(out).toMatch(/^tag +accepted +delivered +share +waiting +bounced +p50 +p95 +p99$/m);
     expect(out).toMatch(/password-reset +2 +1 +50\.0% +0 +1 +240 ms/);
     expect(out).toMatch(/^- +1 +0 +- +1 +0 +-/m);
-    expect(out).not.toContain('held mail up');
+    expect(out).toMatch(/What stood in the way\n.*\n +1 +ses +rejected +rcpt +550 5\.1\.1 +no such user\n/);
   });
 
-  test('tells what held mail up, the most frequent first, also on routes that were passed over', async () => {
+  test('tells what stood in the way, the most frequent first, also on routes that were passed over', async () => {
     const folder = tempFolder();
     const { accept, attempt, attempts } = await seed(folder);
     for (let i = 0; i < 2; i++) {
@@ -156,23 +156,23 @@ describe('stats', () => {
     }
     await accept();
     await attempt(BUSY, { state: 'deferred', dueAt: NOW + 5000, route: 'ses', byDestination: false });
-    const { json } = await run(['stats', '--deferrals', '--data', folder], { now: NOW + 1000 });
+    const { json } = await run(['stats', '--faults', '--data', folder], { now: NOW + 1000 });
     expect(json).toMatchObject([
       { route: 'ses', stage: 'connect', cause: 'connect', code: null, count: 2, response: 'connection refused' },
       { route: 'ses', code: BUSY.code, enhanced: BUSY.enhanced, count: 1, response: BUSY.response },
     ]);
-    expect(
-      (await run(['stats', '--deferrals', '--top', '1', '--data', folder], { now: NOW + 1000 })).json,
-    ).toHaveLength(1);
+    expect((await run(['stats', '--faults', '--top', '1', '--data', folder], { now: NOW + 1000 })).json).toHaveLength(
+      1,
+    );
     const { out } = await run(['stats', '--data', folder], { now: NOW + 1000, tty: true });
     expect(out).toMatch(
-      /What held mail up\n *tries +route +at +answer +the newest\n +2 +ses +connect +connect +connection refused\n/,
+      /What stood in the way\n *tries +route +outcome +at +answer +the newest\n +2 +ses +deferred +connect +connect +connection refused\n/,
     );
-    const later = await run(['stats', '--deferrals', '--since', '1h', '--data', folder], {
+    const later = await run(['stats', '--faults', '--since', '1h', '--data', folder], {
       now: NOW + 7_200_000,
       tty: true,
     });
-    expect(later.out).toContain('Nothing was held up since');
+    expect(later.out).toContain('Nothing stood in the way since');
   });
 
   test('leaves out what is older than --since', async () => {

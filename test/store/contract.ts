@@ -1155,7 +1155,7 @@ export function describeStore(
       expect(await store.history.stats(clock.now() + 1)).toEqual([]);
     });
 
-    test('counts what held mail up since a time, by route and answer, the most frequent first', async () => {
+    test('counts tries that did not deliver, by route and answer, the most frequent kind first', async () => {
       const { store, accept, clock, claimOne, settle, tryOf } = await bench();
       await accept();
       const first = await claimOne();
@@ -1170,14 +1170,15 @@ export function describeStore(
         await accept();
         await settle(await claimOne(), { ...DEFERRED, response }, until(START_MS + 99_999));
       }
-      const rows = await store.history.deferrals(0, 10);
+      const faults = async (sinceMs: number, topFaults: number) =>
+        (await store.history.trend({ sinceMs, untilMs: clock.now() + 1, stepMs: 300_000, topFaults })).faults;
+      const rows = await faults(0, 10);
       expect(rows).toMatchObject([
         { route: 'ses', code: DEFERRED.code, count: 2, response: 'newer' },
         { route: 'backup', count: 1 },
       ]);
-      expect(await store.history.deferrals(0, 1)).toEqual(rows.slice(0, 1));
-      expect(await store.history.deferrals(START_MS + 1, 10)).toEqual(rows.slice(0, 1));
-      expect(await store.history.deferrals(clock.now() + 1, 10)).toEqual([]);
+      expect(await faults(0, 1)).toEqual(rows.slice(0, 1));
+      expect(await faults(START_MS + 3_600_000, 10)).toEqual([]);
     });
 
     test('gives no times for a tag of which nothing was delivered', async () => {

@@ -17,10 +17,16 @@ const open = (dropContentWhenSettled = true): Promise<Bench> =>
 
 function trendOf(
   b: Bench,
-  over: { readonly spanMs?: number; readonly stepMs?: number; readonly tag?: string } = {},
+  over: { readonly spanMs?: number; readonly stepMs?: number; readonly tag?: string; readonly topFaults?: number } = {},
 ): Promise<Trend> {
-  const { spanMs = HOUR_MS, stepMs = 5 * MINUTE_MS, ...rest } = over;
-  return b.store.history.trend({ sinceMs: b.clock.now() - spanMs, untilMs: b.clock.now() + 1, stepMs, ...rest });
+  const { spanMs = HOUR_MS, stepMs = 5 * MINUTE_MS, topFaults = 50, ...rest } = over;
+  return b.store.history.trend({
+    sinceMs: b.clock.now() - spanMs,
+    untilMs: b.clock.now() + 1,
+    stepMs,
+    topFaults,
+    ...rest,
+  });
 }
 
 /** A message that is delivered `tookMs` after its acceptance. */
@@ -150,6 +156,7 @@ describe('the trend', () => {
       sinceMs: before.sinceMs,
       untilMs: b.clock.now(),
       stepMs: HOUR_MS,
+      topFaults: 50,
     });
     expect(after.points).toEqual(before.points);
     expect(after.totals).toEqual(before.totals);
@@ -197,6 +204,7 @@ test('a database of schema 4 is counted when it is opened', async () => {
     sinceMs: clock.now() - HOUR_MS,
     untilMs: clock.now() + 1,
     stepMs: 5 * MINUTE_MS,
+    topFaults: 50,
   });
   expect(found).toEqual(expected);
 });

@@ -5,7 +5,7 @@ import { EVENT_TYPES, type EventType, type RelayEvent } from '../../core/event.t
 import { parseMessageId } from '../../core/ids.ts';
 import { TAG_GRAMMAR } from '../../core/message.ts';
 import type { Clock } from '../../core/time.ts';
-import type { EventFilter, HistoryStore } from '../../store/history.ts';
+import { type EventFilter, type HistoryStore, ROUTE_REACH } from '../../store/history.ts';
 import type { Api } from '../api.ts';
 import { momentOf, momentQuery } from '../moment.ts';
 import { eventPage } from '../wire/event.ts';
@@ -30,7 +30,13 @@ export const filterFields: Readonly<
     .describe('Only what led a delivery to this state.'),
   recipient: z.string().max(MAX_TEXT).optional().describe('Exactly this address; letter case does not count.'),
   flow: z.string().max(MAX_TEXT).optional(),
-  route: z.string().max(MAX_TEXT).optional().describe('Attempts over this route, and its ups and downs.'),
+  route: z
+    .string()
+    .max(MAX_TEXT)
+    .optional()
+    .describe(
+      `Attempts over this route, and its ups and downs. Without \`since\`, \`after_seq\`, \`flow\` or \`recipient\`: among the newest ${ROUTE_REACH.toLocaleString('en')} events.`,
+    ),
   since: momentQuery('Happened at or after this.').optional(),
   until: momentQuery('Happened up to this moment.').optional(),
 };

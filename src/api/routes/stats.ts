@@ -2,16 +2,17 @@
 import { z } from 'zod';
 import { isoTime, type Clock } from '../../core/time.ts';
 import { TAG_GRAMMAR } from '../../core/message.ts';
-import type { DeferralRow, FaultRow, HistoryStore, TrendPoint } from '../../store/history.ts';
+import type { HistoryStore, TrendPoint } from '../../store/history.ts';
 import { refuse } from '../answer.ts';
 import type { Api } from '../api.ts';
 import { momentOf, momentQuery } from '../moment.ts';
+import { readStats, SHORTEST_STEP_MS } from '../story/read-stats.ts';
 import { countQuery, limitQuery, page } from '../wire/json.ts';
 import { queuePage, wireQueueRow } from '../wire/queue.ts';
 import { stats, wireFault, wireStats, type WireStatsBucket } from '../wire/stats.ts';
 
 export interface StatsDeps {
-  readonly history: Pick<HistoryStore, 'stats' | 'trend' | 'deferrals' | 'queue'>;
+  readonly history: Pick<HistoryStore, 'stats' | 'trend' | 'queue'>;
   readonly clock: Clock;
 }
 
@@ -26,10 +27,8 @@ const BUCKETS = {
 } as const;
 /** What an answer may hold. */
 const MAX_BUCKETS = 800;
-/** Up to here the messages of a span are counted themselves; beyond, their counters are taken. */
-const FEW_DELIVERIES = 20_000;
-const DEFAULT_DEFERRALS = 10;
-const MAX_DEFERRALS = 1000;
+const DEFAULT_FAULTS = 50;
+const MAX_FAULTS = 1000;
 /** Every page of the queue is found by counting from the first. */
 const MAX_QUEUE_DEPTH = 100_000;
 
@@ -42,9 +41,7 @@ const statsQuery = z.strictObject({
       'Figures for each such piece of the span too. What is older than a day is kept by the hour, what is older than eight days by six hours.',
     ),
   tag: z.string().regex(TAG_GRAMMAR).optional(),
-  top: countQuery(0, MAX_DEFERRALS)
-    .default(DEFAULT_DEFERRALS)
-    .describe(`How many of what held mail up, at most ${MAX_DEFERRALS}.`),
+  top: countQuery(0, MAX_FAULTS).default(DEFAULT_FAULTS).describe(`How many kinds of faults, at most ${MAX_FAULTS}.`),
 });
 
 const queueQuery = z.strictObject({
@@ -63,7 +60,7 @@ export function addStats(api: Api, { history, clock }: StatsDeps): void {
       schema: {
         operationId: 'getStats',
         tags: ['relay'],
-        summary: 'What was accepted, what became of it and how long delivery took, by tag; and what held mail up',
+        summary: 'What was accepted, what became of it and how long delivery took, by tag; and what stood in the way',
         description:
           'Of a span with more than 20,000 deliveries the figures come from counters: percentiles are off by some percent, `since` counts from the five minutes it falls into, and states that are not final are not told apart.',
         querystring: statsQuery,
@@ -73,35 +70,26 @@ export function addStats(api: Api, { history, clock }: StatsDeps): void {
     async ({ query: { since, bucket, tag, top } }, reply) => {
       const now = clock.now();
       const sinceMs = momentOf(since ?? '24h', now) ?? now;
-      const stepMs = BUCKETS[bucket ?? '5m'];
+      const stepMs = bucket === undefined ? SHORTEST_STEP_MS : BUCKETS[bucket];
       if (bucket !== undefined && (now - sinceMs) / stepMs > MAX_BUCKETS) {
         const detail = `must be so long that the span has ${MAX_BUCKETS} of them at most`;
         return refuse(reply, 'validation', 'Some values are not accepted: see errors.', [
           { pointer: '/bucket', in: 'query', detail },
         ]);
       }
-      const trend = await history.trend({
+      const story = await readStats(history, {
         sinceMs,
         untilMs: now + 1,
         stepMs,
+        topFaults: top,
         ...(tag === undefined ? {} : { tag }),
       });
-      const deliveries = trend.totals.reduce((sum, { accepted }) => sum + accepted, 0);
-      const isLarge = deliveries > FEW_DELIVERIES;
-      const rows = isLarge
-        ? trend.totals
-        : (await history.stats(sinceMs)).filter((row) => tag === undefined || row.tag === tag);
       return {
         since: isoTime(sinceMs),
         until: isoTime(now),
-        tags: rows.map(wireStats),
-        buckets: bucket === undefined ? [] : bucketsOf(trend.points),
-        faults: trend.faults.map(wireFault),
-        deferrals: isLarge
-          ? deferralsOf(trend.faults).slice(0, top)
-          : top === 0
-            ? []
-            : await history.deferrals(sinceMs, top),
+        tags: story.tags.map(wireStats),
+        buckets: bucket === undefined ? [] : bucketsOf(story.points),
+        faults: story.faults.map(wireFault),
       };
     },
   );
@@ -123,21 +111,6 @@ export function addStats(api: Api, { history, clock }: StatsDeps): void {
       return page(rows.map(wireQueueRow), limit, () => String(cursor + limit));
     },
   );
-}
-
-/** Those that held mail up, as the log itself would tell them. */
-function deferralsOf(faults: readonly FaultRow[]): readonly DeferralRow[] {
-  return faults
-    .filter(({ outcome }) => outcome === 'deferred' || outcome === 'uncertain')
-    .map(({ route, stage, cause, code, enhanced, count, response }) => ({
-      route,
-      stage,
-      cause,
-      code,
-      enhanced,
-      count,
-      response,
-    }));
 }
 
 /** `points`, which are in order of time, by their time. */

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { DELIVERY_STATES, type DeliveryState } from '../../core/delivery.ts';
 import { isoTime } from '../../core/time.ts';
-import type { DeferralRow, FaultRow, StatsRow } from '../../store/history.ts';
+import type { FaultRow, StatsRow } from '../../store/history.ts';
 import { time } from './json.ts';
 
 export interface WireStatsRow {
@@ -25,10 +25,8 @@ export interface WireStats {
   readonly tags: readonly WireStatsRow[];
   /** In time order; empty unless `bucket` was asked for. */
   readonly buckets: readonly WireStatsBucket[];
-  /** Most frequent first, bounded in number. */
+  /** In the hours of the span; most frequent first. */
   readonly faults: readonly WireFault[];
-  /** The most frequent first. */
-  readonly deferrals: readonly DeferralRow[];
 }
 
 /** Tries that did not deliver, of one kind. */
@@ -44,18 +42,6 @@ export interface WireFault {
   readonly last_at: string;
 }
 
-const deferral: z.ZodType<DeferralRow> = z
-  .object({
-    route: z.string(),
-    stage: z.string().nullable().describe('How far the SMTP dialogue came.'),
-    cause: z.string().nullable().describe('Whose fault it was.'),
-    code: z.int().nullable(),
-    enhanced: z.string().nullable(),
-    count: z.int().describe('How many tries ended so.'),
-    response: z.string().describe('The newest answer of them; one line.'),
-  })
-  .meta({ id: 'Deferral', description: 'What held mail up: tries over a route that ended in the same way.' });
-
 const percentile = z.number().nullable();
 
 export const statsRow: z.ZodType<WireStatsRow> = z
@@ -69,7 +55,7 @@ export const statsRow: z.ZodType<WireStatsRow> = z
   })
   .meta({ id: 'TagStats' });
 
-const fault: z.ZodType<WireFault> = z
+export const fault: z.ZodType<WireFault> = z
   .object({
     route: z.string(),
     outcome: z.string().describe('`deferred`, `rejected` or `uncertain`.'),
@@ -96,8 +82,9 @@ export const stats: z.ZodType<WireStats> = z
       .describe('In time order, without the empty ones; empty unless `bucket` was asked for.'),
     faults: z
       .array(fault)
-      .describe('Tries that did not deliver, in the hours of the span, by kind; the most frequent 50.'),
-    deferrals: z.array(deferral).describe('What held mail up, the most frequent first.'),
+      .describe(
+        'Tries that did not deliver, in the hours of the span, by kind; most frequent first, as many as `top` says.',
+      ),
   })
   .meta({ id: 'Stats', description: 'What was accepted in a span of time, and what became of it.' });
 

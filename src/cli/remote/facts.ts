@@ -3,9 +3,9 @@ import type { AttemptFacts, WireAttempt } from '../../api/wire/attempt.ts';
 import type { Plain } from '../../api/wire/json.ts';
 import type { DeliveryFacts, MessageFacts, WireDeliveryDetail, WireMessageDetail } from '../../api/wire/message.ts';
 import type { WireQueueRow } from '../../api/wire/queue.ts';
-import type { WireStatsRow } from '../../api/wire/stats.ts';
+import type { WireFault, WireStatsRow } from '../../api/wire/stats.ts';
 import type { SuppressionFacts, WireSuppression } from '../../api/wire/suppression.ts';
-import type { QueueRow, StatsRow } from '../../store/history.ts';
+import type { FaultRow, QueueRow, StatsRow } from '../../store/history.ts';
 
 /** A message as the store has it, out of the API's answer. */
 export function messageFacts(wire: WireMessageDetail): MessageFacts {
@@ -85,6 +85,11 @@ export function queueFacts(wire: WireQueueRow): Plain<QueueRow> {
 /** Counts and times of one tag. */
 export function statsFacts({ tag, accepted, states, delivered_ms: { p50, p95, p99 } }: WireStatsRow): StatsRow {
   return { tag, accepted, states, p50Ms: p50, p95Ms: p95, p99Ms: p99 };
+}
+
+/** Tries that did not deliver, of one kind. */
+export function faultFacts({ last_at, ...row }: WireFault): FaultRow {
+  return { ...row, lastAt: Date.parse(last_at) };
 }
 
 /** An entry of the suppression list. */

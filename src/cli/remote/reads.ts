@@ -15,7 +15,7 @@ import { isoTime } from '../../core/time.ts';
 import type { EventFilter } from '../../store/history.ts';
 import type { HistoryReads, Reads, SuppressionReads } from '../reads.ts';
 import type { Query, RemoteClient } from './client.ts';
-import { attemptFacts, messageFacts, queueFacts, statsFacts, suppressionFacts } from './facts.ts';
+import { attemptFacts, faultFacts, messageFacts, queueFacts, statsFacts, suppressionFacts } from './facts.ts';
 import { notUnderstood } from './remote-error.ts';
 
 /** A message has one for each recipient and try. */
@@ -128,13 +128,10 @@ function createHistory(client: RemoteClient): HistoryReads {
       const ids = found.toReversed().flatMap(({ data }) => (data.message === undefined ? [] : [idOf(data.message.id)]));
       return [...new Set(ids)];
     },
-    async stats(sinceMs) {
-      const { tags } = await client.call('v1/stats', stats, { query: { since: isoTime(sinceMs), top: 0 } });
-      return tags.map(statsFacts);
-    },
-    async deferrals(sinceMs, limit) {
-      const { deferrals } = await client.call('v1/stats', stats, { query: { since: isoTime(sinceMs), top: limit } });
-      return deferrals;
+    async stats(sinceMs, topFaults) {
+      const query = { since: isoTime(sinceMs), top: topFaults };
+      const { tags, faults } = await client.call('v1/stats', stats, { query });
+      return { tags: tags.map(statsFacts), faults: faults.map(faultFacts) };
     },
     async queue(limit) {
       const rows = await pages<WireQueueRow>(client, 'v1/queue', queuePage, {}, limit);

@@ -283,7 +283,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What was accepted, what became of it and how long delivery took, by tag; and what held mail up
+         * What was accepted, what became of it and how long delivery took, by tag; and what stood in the way
          * @description Of a span with more than 20,000 deliveries the figures come from counters: percentiles are off by some percent, `since` counts from the five minutes it falls into, and states that are not final are not told apart.
          */
         get: operations["getStats"];
@@ -482,20 +482,6 @@ export interface components {
                 state: "queued" | "sending" | "deferred" | "delivered" | "bounced" | "expired" | "superseded" | "suppressed" | "throttled" | "canceled" | "quarantined";
                 reason: string;
             }[];
-        };
-        /** @description What held mail up: tries over a route that ended in the same way. */
-        Deferral: {
-            route: string;
-            /** @description How far the SMTP dialogue came. */
-            stage: string | null;
-            /** @description Whose fault it was. */
-            cause: string | null;
-            code: number | null;
-            enhanced: string | null;
-            /** @description How many tries ended so. */
-            count: number;
-            /** @description The newest answer of them; one line. */
-            response: string;
         };
         /** @description One recipient of a message. */
         Delivery: {
@@ -1285,10 +1271,8 @@ export interface components {
                 from: string;
                 tags: components["schemas"]["TagStats"][];
             }[];
-            /** @description Tries that did not deliver, in the hours of the span, by kind; the most frequent 50. */
+            /** @description Tries that did not deliver, in the hours of the span, by kind; most frequent first, as many as `top` says. */
             faults: components["schemas"]["Fault"][];
-            /** @description What held mail up, the most frequent first. */
-            deferrals: components["schemas"]["Deferral"][];
         };
         /** @description A recipient that gets no mail. */
         Suppression: {
@@ -2624,7 +2608,7 @@ export interface operations {
                 /** @description Exactly this address; letter case does not count. */
                 recipient?: string;
                 flow?: string;
-                /** @description Attempts over this route, and its ups and downs. */
+                /** @description Attempts over this route, and its ups and downs. Without `since`, `after_seq`, `flow` or `recipient`: among the newest 200,000 events. */
                 route?: string;
                 /** @description Happened at or after this. RFC 3339, or a span back from now: `24h`. */
                 since?: string;
@@ -2735,7 +2719,7 @@ export interface operations {
                 /** @description Exactly this address; letter case does not count. */
                 recipient?: string;
                 flow?: string;
-                /** @description Attempts over this route, and its ups and downs. */
+                /** @description Attempts over this route, and its ups and downs. Without `since`, `after_seq`, `flow` or `recipient`: among the newest 200,000 events. */
                 route?: string;
                 /** @description Happened at or after this. RFC 3339, or a span back from now: `24h`. */
                 since?: string;
@@ -3379,7 +3363,7 @@ export interface operations {
                 /** @description Figures for each such piece of the span too. What is older than a day is kept by the hour, what is older than eight days by six hours. */
                 bucket?: "5m" | "15m" | "1h" | "2h" | "6h" | "1d";
                 tag?: string;
-                /** @description How many of what held mail up, at most 1000. */
+                /** @description How many kinds of faults, at most 1000. */
                 top?: number;
             };
             header?: never;

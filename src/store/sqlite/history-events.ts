@@ -4,14 +4,14 @@
  * Without a filter the log is walked by `seq`. With one, each wanted type of each wanted tag is looked up in the one index
  * over both, and the few results are merged: there are few tags. Events of a recipient are found through its deliveries, those
  * of a flow through its messages.
- * Every index more would cost every commit a page or two. A recipient with a great many deliveries is found by a walk along
+ * Every index more would cost every commit a page or two: the events of a route are looked for among the newest alone. A recipient with a great many deliveries is found by a walk along
  * the types instead, where it is never far.
  */
 import type Database from 'better-sqlite3';
 import { EVENT_TYPES, type EventType, type RelayEvent } from '../../core/event.ts';
 import type { EventId, MessageId } from '../../core/ids.ts';
 import { isoTime } from '../../core/time.ts';
-import type { EventFilter } from '../history.ts';
+import { type EventFilter, ROUTE_REACH } from '../history.ts';
 import type { ReaderCalls } from './calls.ts';
 import { createFirstSince } from './first-since.ts';
 import { recipientKeyOf } from './history-messages.ts';
@@ -67,6 +67,7 @@ function eventOf(row: EventRow): RelayEvent {
 function createSeqList(db: Database.Database): (filter: EventFilter) => readonly number[] {
   const prepared = createStatementCache(db);
   const firstSince = createFirstSince(db, 'events', 'seq', 'at');
+  const last = db.prepare<[], number | null>('SELECT max(seq) FROM events').pluck();
   // SQLite steps from one tag to the next without reading what lies between.
   const tags = db
     .prepare<[], string>(`
@@ -100,6 +101,9 @@ function createSeqList(db: Database.Database): (filter: EventFilter) => readonly
     if (sinceMs !== undefined) demand('e.seq >= ? AND e.at >= ?', firstSince(sinceMs), sinceMs);
     if (untilMs !== undefined) demand('e.seq < ? AND e.at <= ?', firstSince(untilMs + 1), untilMs);
     if (route !== undefined) {
+      const isNarrow =
+        flow !== undefined || recipientKey !== undefined || sinceMs !== undefined || afterSeq !== undefined;
+      if (!isNarrow) demand('e.seq >= ?', (beforeSeq ?? (last.get() ?? 0) + 1) - ROUTE_REACH);
       demand("coalesce(e.body ->> '$.attempt.route', e.body ->> '$.route.name') = ?", route);
     }
     const conditions = ['1', ...where].join(' AND ');

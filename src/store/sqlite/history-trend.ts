@@ -11,7 +11,6 @@ import type { ReaderCalls } from './calls.ts';
 import { TREND_WIDTHS } from './trend-upkeep.ts';
 
 const HOUR_MS = 3_600_000;
-const MAX_FAULTS = 50;
 const STEPS_PER_E = 4;
 
 const FINAL: readonly DeliveryState[] = DELIVERY_STATES.filter(isFinal);
@@ -54,7 +53,7 @@ export function createTrend(db: Database.Database): ReaderCalls['trend'] {
     FROM stats_faults WHERE slot >= ? AND slot < ? AND (? IS NULL OR tag = ?)
     GROUP BY route, outcome, cause, stage, code, enhanced ORDER BY 7 DESC LIMIT ?`);
 
-  return ({ sinceMs, untilMs, stepMs, tag }): Trend => {
+  return ({ sinceMs, untilMs, stepMs, tag, topFaults }): Trend => {
     const from = Math.floor(sinceMs / stepMs) * stepMs;
     const wanted = tag ?? null;
     const byTag = new Map<string, Map<number, Tally>>();
@@ -84,7 +83,7 @@ export function createTrend(db: Database.Database): ReaderCalls['trend'] {
       stepMs,
       points: points.map(pointOf),
       totals: totals.sort((a, b) => b.accepted - a.accepted).map(figuresOf),
-      faults: faults.all(from - (from % HOUR_MS), untilMs, wanted, wanted, MAX_FAULTS).map(faultOf),
+      faults: faults.all(from - (from % HOUR_MS), untilMs, wanted, wanted, topFaults).map(faultOf),
     };
   };
 }

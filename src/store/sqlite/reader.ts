@@ -5,7 +5,6 @@ import { createContentRead } from './contents.ts';
 import { createDomainReads } from './domains.ts';
 import { createFeedbackReads } from './feedback.ts';
 import { createAttemptReads } from './history-attempts.ts';
-import { createDeferrals } from './history-deferrals.ts';
 import { createEventReads } from './history-events.ts';
 import { createMessageReads } from './history-messages.ts';
 import { createQueueReads } from './history-queue.ts';
@@ -45,7 +44,6 @@ export function createReader(db: Database.Database, duties: ReaderDuties, ring: 
     events: { access: 'read', run: events },
     rejectedFor: { access: 'read', run: rejectedFor },
     stats: { access: 'read', run: createStats(db) },
-    deferrals: { access: 'read', run: createDeferrals(db) },
     trend: { access: 'read', run: createTrend(db) },
     queue: { access: 'read', run: queue },
     figures: { access: 'read', run: figures },

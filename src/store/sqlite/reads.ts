@@ -35,7 +35,6 @@ export function createHistory(reads: Reads): HistoryStore {
     deliveriesTo: (prefix, limit) => reads.call('deliveriesTo', prefix, limit),
     rejectedFor: (recipient, limit) => reads.call('rejectedFor', recipient, limit),
     stats: (sinceMs) => reads.call('stats', sinceMs),
-    deferrals: (sinceMs, limit) => reads.call('deferrals', sinceMs, limit),
     trend: (query) => reads.call('trend', query),
     queue: (limit) => reads.call('queue', limit),
     content: (id) => reads.call('content', id),

@@ -10,15 +10,22 @@ import {
   wireMessageDetail,
 } from '../../../src/api/wire/message.ts';
 import { queueRow, wireQueueRow } from '../../../src/api/wire/queue.ts';
-import { statsRow, wireStats } from '../../../src/api/wire/stats.ts';
+import { fault, statsRow, wireFault, wireStats } from '../../../src/api/wire/stats.ts';
 import { suppression, type SuppressionFacts, wireSuppression } from '../../../src/api/wire/suppression.ts';
-import { attemptFacts, messageFacts, queueFacts, statsFacts, suppressionFacts } from '../../../src/cli/remote/facts.ts';
+import {
+  attemptFacts,
+  faultFacts,
+  messageFacts,
+  queueFacts,
+  statsFacts,
+  suppressionFacts,
+} from '../../../src/cli/remote/facts.ts';
 import { BOUNCE_CLASSES } from '../../../src/core/bounce.ts';
 import { DELIVERY_STATES } from '../../../src/core/delivery.ts';
 import type { LinkAudit } from '../../../src/core/link-audit.ts';
 import { PRIORITIES, TAG_SOURCES } from '../../../src/core/message.ts';
 import { STAGES } from '../../../src/core/outcome.ts';
-import type { QueueRow, StatsRow } from '../../../src/store/history.ts';
+import type { FaultRow, QueueRow, StatsRow } from '../../../src/store/history.ts';
 import fc from '../../support/properties.ts';
 
 /** As `value` comes over HTTP, read as `schema` says. */
@@ -170,6 +177,21 @@ test('counts and times of a tag come back as they were', () => {
     p99Ms: orNull(count),
   });
   comesBack(row, (facts) => statsFacts(sent(statsRow, wireStats(facts))));
+});
+
+test('a kind of fault comes back as it was', () => {
+  const row: fc.Arbitrary<FaultRow> = fc.record({
+    route: text,
+    outcome: text,
+    cause: orNull(text),
+    stage: text,
+    code: orNull(count),
+    enhanced: orNull(text),
+    count,
+    response: text,
+    lastAt: moment,
+  });
+  comesBack(row, (facts) => faultFacts(sent(fault, wireFault(facts))));
 });
 
 test('an entry of the suppression list comes back as it was', () => {

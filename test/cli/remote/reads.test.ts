@@ -127,7 +127,7 @@ describe('a relay elsewhere', () => {
       ['suppressions', 'list', '--limit', '1'],
       ['stats'],
       ['stats', '--since', '1h'],
-      ['stats', '--deferrals', '--top', '1'],
+      ['stats', '--faults', '--top', '1'],
     ]) {
       await expectSame(relay, argv);
     }
