@@ -55,11 +55,30 @@ export interface Findings {
   unknown(text: string): void;
 }
 
+/** What is published may be 64 KB of anything, and whoever reads a finding wants to see the others too. */
+const MAX_TEXT_CHARS = 2000;
+/** Longer than any record that does its work. */
+const MAX_RECORD_CHARS = 8000;
+
+function cut(text: string): string {
+  return text.length <= MAX_TEXT_CHARS ? text : `${text.slice(0, MAX_TEXT_CHARS - 1).toWellFormed()}\u2026`;
+}
+
 /** A collector for the group `about` and one `subject`. */
 export function createFindings(about: string, subject: string): Findings {
   const list: CheckFinding[] = [];
   const add = (level: FindingLevel, name: string, { message, why, hint, record = null }: Words): void => {
-    list.push({ level, code: `${about}.${name}`, about, subject, message, why, hint, record });
+    const shown = record !== null && record.zone.length > MAX_RECORD_CHARS ? null : record;
+    list.push({
+      level,
+      code: `${about}.${name}`,
+      about,
+      subject,
+      message: cut(message),
+      why,
+      hint: cut(hint),
+      record: shown,
+    });
   };
   return {
     list,
