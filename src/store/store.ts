@@ -9,6 +9,7 @@ import type { EnvelopeAddress, ReversePath } from '../core/address.ts';
 import type { Bounce } from '../core/bounce.ts';
 import type { DeliveryState } from '../core/delivery.ts';
 import type { EventAttempt, EventReport, RelayEvent } from '../core/event.ts';
+import type { QueueFigures, StoreSizes } from '../core/figures.ts';
 import type { DeliveryId, MessageId } from '../core/ids.ts';
 import type { LaneRoom } from '../core/lane-room.ts';
 import type { EnvelopeDsn, MessageRecord, NewDelivery, Priority, RecipientDsn } from '../core/message.ts';
@@ -402,25 +403,6 @@ export interface StoreHealth {
   readonly accepting: boolean;
   readonly kind: 'ok' | 'full' | 'io';
   readonly reason: string;
-}
-
-export interface QueueFigures {
-  /** Deliveries by state, of the states that are not final, and quarantined. */
-  readonly byState: Readonly<Partial<Record<DeliveryState, number>>>;
-  /** Acceptance time of the oldest undelivered delivery by priority. */
-  readonly oldestAcceptedAt: Readonly<Partial<Record<Priority, number>>>;
-  /** Number of the newest event; 0: there is none. */
-  readonly lastSeq: number;
-  /** Keys of contents that are kept, and places of destroyed ones that can be used again. */
-  readonly contentKeys: { readonly used: number; readonly free: number };
-}
-
-/** Octets; null: the store has no such file. */
-export interface StoreSizes {
-  readonly databaseBytes: number | null;
-  readonly walBytes: number | null;
-  /** Free on its disk. */
-  readonly freeBytes: number | null;
 }
 
 export interface HealthStore {

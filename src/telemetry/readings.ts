@@ -5,8 +5,9 @@
  * value would look alive. Where the store cannot answer, it is the store that says so; a bug is logged here.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { DELIVERY_STATES, type DeliveryState, isFinal } from '../core/delivery.ts';
-import { PRIORITIES, type Priority } from '../core/message.ts';
+import { DELIVERY_STATES, isFinal } from '../core/delivery.ts';
+import type { QueueFigures, StoreSizes } from '../core/figures.ts';
+import { PRIORITIES } from '../core/message.ts';
 import type { Clock } from '../core/time.ts';
 import { createAsk } from './ask-source.ts';
 import type { Instruments } from './instruments.ts';
@@ -14,26 +15,9 @@ import type { Log } from './log.ts';
 import { createProcessFigures } from './process-figures.ts';
 import { createWebhookReadings, type WebhookNumbers } from './webhook-readings.ts';
 
-/** What the queue holds, as the store tells it. */
-export interface QueueNumbers {
-  readonly byState: Readonly<Partial<Record<DeliveryState, number>>>;
-  /** Epoch milliseconds. */
-  readonly oldestAcceptedAt: Readonly<Partial<Record<Priority, number>>>;
-  /** 0: none yet. */
-  readonly lastSeq: number;
-  readonly contentKeys: { readonly used: number; readonly free: number };
-}
-
-/** Octets; null: there is no file. */
-export interface StoreSizes {
-  readonly databaseBytes: number | null;
-  readonly walBytes: number | null;
-  readonly freeBytes: number | null;
-}
-
 /** Each is asked once a scrape. */
 export interface Sources {
-  readonly queue: () => Promise<QueueNumbers>;
+  readonly queue: () => Promise<QueueFigures>;
   readonly sizes: () => Promise<StoreSizes>;
   readonly webhooks: () => Promise<readonly WebhookNumbers[]>;
   readonly accepting: () => boolean;

@@ -1,14 +1,11 @@
 /** Counts and delivery times as the API and `--json` show them. */
 import { z } from 'zod';
-import { DELIVERY_STATES, type DeliveryState } from '../../core/delivery.ts';
+import { DELIVERY_STATES } from '../../core/delivery.ts';
 import { isoTime } from '../../core/time.ts';
 import type { FaultRow, StatsRow } from '../../store/history.ts';
 import { time } from './json.ts';
 
-export interface WireStatsRow {
-  readonly tag: string | null;
-  readonly accepted: number;
-  readonly states: Readonly<Partial<Record<DeliveryState, number>>>;
+export interface WireStatsRow extends Pick<StatsRow, 'tag' | 'accepted' | 'states'> {
   readonly delivered_ms: { readonly p50: number | null; readonly p95: number | null; readonly p99: number | null };
 }
 
@@ -30,15 +27,7 @@ export interface WireStats {
 }
 
 /** Tries that did not deliver, of one kind. */
-export interface WireFault {
-  readonly route: string;
-  readonly outcome: string;
-  readonly cause: string | null;
-  readonly stage: string;
-  readonly code: number | null;
-  readonly enhanced: string | null;
-  readonly count: number;
-  readonly response: string;
+export interface WireFault extends Omit<FaultRow, 'lastAt'> {
   readonly last_at: string;
 }
 

@@ -7,6 +7,7 @@
 import type { RelayErrorCode } from '../../core/errors.ts';
 import type { EnvelopeAddress } from '../../core/address.ts';
 import type { DeliveryId, MessageId } from '../../core/ids.ts';
+import type { QueueFigures } from '../../core/figures.ts';
 import type { HistoryStore } from '../history.ts';
 import type {
   AcceptResult,
@@ -18,7 +19,6 @@ import type {
   NewMessage,
   OperatorResult,
   PendingReport,
-  QueueFigures,
   RejectedMessage,
   RouteChange,
   Settlement,

@@ -2,8 +2,8 @@
 import { stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { errorCode, RelayError } from '../../core/errors.ts';
+import type { StoreSizes } from '../../core/figures.ts';
 import { fileTrouble } from '../../core/file-trouble.ts';
-import type { StoreSizes } from '../store.ts';
 
 /** Of a database in memory. */
 export const NO_SIZES: StoreSizes = { databaseBytes: null, walBytes: null, freeBytes: null };
