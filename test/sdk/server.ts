@@ -1,4 +1,5 @@
 /** An HTTP server that answers as the test says, and the runtime of an SDK whose time the test moves. */
+import { EventEmitter } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Runtime } from '../../src/sdk/runtime.ts';
@@ -78,16 +79,24 @@ export const silence: Answer = () => {};
 
 export interface TestRuntime extends Runtime {
   readonly clock: ManualClock;
+  /** Resolves when a timer of `delayMs` is set next: what waits for it has begun to wait. */
+  timerSet(delayMs: number): Promise<void>;
 }
 
 /** Time stands still until the test moves it; chance is always a half, keys are `key-1`, `key-2`. */
 export function createTestRuntime(): TestRuntime {
   const clock = createManualClock(Date.UTC(2026, 0, 5, 10));
+  const timers = new EventEmitter();
   let keys = 0;
   return {
     clock,
     now: clock.now,
-    after: clock.after,
+    after(delayMs, fire) {
+      const cancel = clock.after(delayMs, fire);
+      timers.emit(String(delayMs));
+      return cancel;
+    },
+    timerSet: (delayMs) => new Promise((resolve) => void timers.once(String(delayMs), () => resolve())),
     random: () => 0.5,
     uniqueKey: () => `key-${(keys += 1)}`,
   };

@@ -35,13 +35,20 @@ afterEach(() => relay.close());
 const text = (...seqs: readonly number[]): string =>
   seqs.map((seq) => `id: ${seq}\ndata: ${JSON.stringify({ type: 'route.up', data: { seq } })}\n\n`).join('');
 
-/** Opens a stream, writes `chunk`, and then does what `then` says. */
+/** As long as the SDK waits for a chunk at most. */
+const SILENCE_MS = 60_000;
+
+/** Opens a stream, writes `chunk`, and does what `then` says once the client has taken it all and waits for more. */
 function stream(chunk: string, then: (response: ServerResponse) => void = () => {}): Answer {
   return (response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     response.flushHeaders();
     if (chunk !== '') response.write(chunk);
-    setTimeout(() => then(response), 20);
+    void (async () => {
+      await runtime.timerSet(SILENCE_MS);
+      if (chunk !== '') await runtime.timerSet(SILENCE_MS);
+      then(response);
+    })();
   };
 }
 const breaking = (...seqs: readonly number[]): Answer => stream(text(...seqs), (response) => response.destroy());
@@ -76,15 +83,13 @@ describe('the stream', () => {
   });
 
   it('ends the connection when the caller has enough', async () => {
-    let closed = false;
+    const closed = Promise.withResolvers<void>();
     relay.answer((response, asked) => {
-      response.on('close', () => {
-        closed = true;
-      });
+      response.on('close', closed.resolve);
       stream(text(1))(response, asked);
     });
     await take(1);
-    await expect.poll(() => closed).toBe(true);
+    await closed.promise;
   });
 
   it.each([
@@ -209,13 +214,13 @@ describe('an aborted signal', () => {
   });
 
   it.each([
-    ['while the connection is made', silence],
-    ['while it waits for an event', stream('')],
-    ['while it waits for the next connection', breaking()],
-  ])('ends it %s, and leaves nothing behind', async (_what, answer) => {
+    ['while the connection is made', silence, 10_000],
+    ['while it waits for an event', stream(''), SILENCE_MS],
+    ['while it waits for the next connection', breaking(), 375],
+  ])('ends it %s, and leaves nothing behind', async (_what, answer, waitMs) => {
     const controller = new AbortController();
     relay.answer(answer);
-    setTimeout(() => controller.abort(), 150);
+    void runtime.timerSet(waitMs).then(() => controller.abort());
     expect(await take(1, { signal: controller.signal })).toEqual([]);
     expect(runtime.clock.pending()).toBe(0);
   });

@@ -145,8 +145,7 @@ describe('a call that may be made again', () => {
       'a body that breaks off',
       (response) => {
         response.writeHead(200, { 'content-type': 'application/json', 'content-length': '100' });
-        response.write('{"a":');
-        setTimeout(() => response.destroy(), 20);
+        response.write('{"a":', () => response.destroy());
       },
     ],
   ])('is, after %s', async (_what, answer) => {
@@ -303,10 +302,8 @@ describe('a signal', () => {
 
   it('ends the wait for the next try, and leaves no timer behind', async () => {
     const controller = new AbortController();
-    relay.answer((response, asked) => {
-      problem(503, 'unavailable', { 'retry-after': '20' })(response, asked);
-      setTimeout(() => controller.abort(new Error('gone home')), 50);
-    });
+    relay.answer(problem(503, 'unavailable', { 'retry-after': '20' }));
+    void runtime.timerSet(20_000).then(() => controller.abort(new Error('gone home')));
     await expect(open().json({ ...READ, signal: controller.signal })).rejects.toThrow('gone home');
     expect(runtime.clock.pending()).toBe(0);
   });

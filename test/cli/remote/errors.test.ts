@@ -180,23 +180,19 @@ describe('a relay that is none', () => {
   });
 
   test('never answers', async () => {
-    let asked = false;
-    const url = await startServer(() => {
-      asked = true;
-    });
+    const asked = Promise.withResolvers<void>();
+    const url = await startServer(() => asked.resolve());
     const io = createTestIo();
     const ended = runCli(['stats', '--url', url], io);
-    await expect.poll(() => asked).toBe(true);
+    await asked.promise;
     await io.clock.advance(15_000);
     expect(await ended).toBe(1);
     expect(io.err()).toContain('within 15 s');
   });
 
   test('begins an answer that never ends', async () => {
-    let headCame = false;
-    const onHead = (): void => {
-      headCame = true;
-    };
+    const headCame = Promise.withResolvers<void>();
+    const onHead = (): void => headCame.resolve();
     subscribe('undici:request:headers', onHead);
     onTestFinished(() => void unsubscribe('undici:request:headers', onHead));
     const url = await startServer((_request, response) => {
@@ -204,7 +200,7 @@ describe('a relay that is none', () => {
     });
     const io = createTestIo();
     const ended = runCli(['stats', '--url', url], io);
-    await expect.poll(() => headCame).toBe(true);
+    await headCame.promise;
     await io.clock.advance(60_000);
     expect(await ended).toBe(1);
     expect(io.err()).toContain('within 60 s');
@@ -299,14 +295,12 @@ describe('a relay that is none', () => {
   });
 
   test('is left when the user wants an end', async () => {
-    let asked = false;
-    const url = await startServer(() => {
-      asked = true;
-    });
+    const asked = Promise.withResolvers<void>();
+    const url = await startServer(() => asked.resolve());
     const io = createTestIo();
     onTestFinished(() => io.interrupt());
     const ended = runCli(['tail', '-f', '--url', url], io);
-    await expect.poll(() => asked).toBe(true);
+    await asked.promise;
     io.interrupt();
     expect(await ended).toBe(0);
   });
