@@ -22,6 +22,16 @@ export function Time({ at }: { readonly at: string }) {
   );
 }
 
+const UTC_TIME = /(\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ)/;
+
+/** A sentence of the relay, which tells times in UTC: here they are in the local zone, as everywhere on the page. */
+export function Sentence({ text }: { readonly text: string }) {
+  // Split at a group, every second piece is what the group found.
+  return text
+    .split(UTC_TIME)
+    .map((piece, index) => (index % 2 === 0 ? piece : <Time key={`${index} ${piece}`} at={piece.replace(' ', 'T')} />));
+}
+
 /** How far away a time is, kept up to date. */
 export function Relative({ at }: { readonly at: string }) {
   const nowMs = useNow();

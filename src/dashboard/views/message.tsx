@@ -12,7 +12,7 @@ import { Content } from '../parts/content.tsx';
 import { MessageFacts } from '../parts/facts.tsx';
 import { Link } from '../parts/link.tsx';
 import { Operate } from '../parts/operate.tsx';
-import { StateBadge, Tag, Time } from '../parts/show.tsx';
+import { Sentence, StateBadge, Tag, Time } from '../parts/show.tsx';
 import { Timeline } from '../parts/timeline.tsx';
 
 export function MessageView({ id }: { readonly id: string }) {
@@ -99,7 +99,9 @@ function VerdictBox({ verdict }: { readonly verdict: Trace }) {
   return (
     <section className={`notice verdict ${verdictMood(verdict)}`} aria-label="Verdict">
       <p>
-        <strong className="break">{verdict.outcome}</strong>
+        <strong className="break">
+          <Sentence text={verdict.outcome} />
+        </strong>
       </p>
       {verdict.why_late === null ? null : <p className="break">{verdict.why_late}</p>}
       {verdict.next_step === null ? null : <p className="muted break">{verdict.next_step}</p>}
