@@ -10,6 +10,7 @@ import https from 'node:https';
 import { errorCode, errorText } from '../core/errors.ts';
 import type { Clock } from '../core/time.ts';
 import { hostLookup } from '../delivery/host-lookup.ts';
+import { limitInterim } from '../delivery/interim.ts';
 import { runStep } from '../delivery/smtp/step.ts';
 import { cleanRemoteText } from '../mail/clean.ts';
 import { parseRetryAfter } from './retry.ts';
@@ -52,8 +53,6 @@ export const EXCHANGE_LIMIT_MS = 15_000;
 const MAX_BODY_BYTES = 8192;
 const MAX_TEXT_CHARS = 512;
 const MAX_LOCATION_CHARS = 120;
-/** Answers from 100 to 199 that may come before the real one: each costs as much. */
-const MAX_INTERIM = 16;
 /** Below the 5 s that many servers keep an idle connection. */
 const IDLE_MS = 4000;
 
@@ -125,11 +124,7 @@ export function createExchange(target: Target, deps: ExchangeDeps): Exchange {
           } else finish(errorText(error) || (errorCode(error) ?? 'the connection failed'));
         });
         request.once('close', () => finish('the connection was closed without an answer'));
-        let interim = 0;
-        request.on('information', () => {
-          interim++;
-          if (interim === MAX_INTERIM) finish(`more than ${MAX_INTERIM} interim answers (1xx)`);
-        });
+        limitInterim(request, finish);
         request.once('response', (response) => {
           head = response;
           response.on('error', () => finish(''));

@@ -10,6 +10,7 @@ import https from 'node:https';
 import { errorText } from '../../core/errors.ts';
 import type { Clock } from '../../core/time.ts';
 import { cleanRemoteText } from '../../mail/clean.ts';
+import { limitInterim } from '../interim.ts';
 import { runStep } from '../smtp/step.ts';
 import type { MxLookup } from './lookup.ts';
 import { isPrivateAddress } from './special-networks.ts';
@@ -35,8 +36,6 @@ const LIMIT_MS = 10_000;
 const ADDRESS_LIMIT_MS = 4000;
 const MAX_ADDRESSES = 4;
 const MAX_BYTES = 64 * 1024;
-/** Answers from 100 to 199 that may come before the real one. */
-const MAX_INTERIM = 16;
 const MAX_TEXT_CHARS = 400;
 const POLICY_PATH = '/.well-known/mta-sts.txt';
 export const HTTPS_PORT = 443;
@@ -93,11 +92,7 @@ function fetchFrom(
   return runStep<StsFetchResult>(clock, signal, aborted, (step) => {
     step.limit(limitMs, () => step.settle(failed(`not there within ${Math.round(limitMs)} ms`)));
     request.on('error', (error) => step.settle(failed(errorText(error))));
-    let interim = 0;
-    request.on('information', () => {
-      interim++;
-      if (interim === MAX_INTERIM) step.settle(failed(`more than ${MAX_INTERIM} interim answers (1xx)`));
-    });
+    limitInterim(request, (reason) => step.settle(failed(reason)));
     request.once('response', (response) => {
       const type = response.headers['content-type'] ?? 'text/plain';
       if (response.statusCode !== 200) return step.settle(failed(`HTTP status ${response.statusCode}, not 200`));
