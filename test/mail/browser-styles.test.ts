@@ -2,11 +2,10 @@
  * The text on links beside a browser: made-up style sheets hide, show and add text on made-up links. A name that the browser shows
  * must be found, unless the audit says that it has not read the page whole.
  */
-import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readLinks } from '../../src/mail/links.ts';
+import { type BrowserPage, openBrowserPage } from '../support/browser-page.ts';
 import fc from '../support/properties.ts';
-import { needProgram } from '../support/relay.ts';
 
 const PAGES = 3000;
 /** The same pages each time; others were tried by hand. */
@@ -81,18 +80,13 @@ const source = fc
     ([rules, pieces]) => `<style>${rules.join(' ')}</style><a class=btn href=https://evil.com/>${pieces.join('')}</a>`,
   );
 
-let browser: Browser;
-let page: Page;
+let opened: BrowserPage;
 
 beforeAll(async () => {
-  const executablePath = needProgram('/usr/bin/chromium', 'chromium');
-  browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
-  page = await browser.newPage();
-  await page.route('**', (route) => route.abort());
-  await page.setContent('<iframe></iframe>');
+  opened = await openBrowserPage('<iframe></iframe>');
 }, 60_000);
 
-afterAll(() => browser?.close());
+afterAll(() => opened?.close());
 
 /** Runs in the page, which is no place of this program. */
 const READ_PAGES = `(sources) => {
@@ -121,7 +115,7 @@ test('finds the name that a browser shows on a link, whatever the style sheet hi
   timeout: 120_000,
 }, async () => {
   const pages = fc.sample(source, { numRuns: PAGES, seed: SEED });
-  const seen = await page.evaluate<readonly string[]>(`(${READ_PAGES})(${JSON.stringify(pages)})`);
+  const seen = await opened.page.evaluate<readonly string[]>(`(${READ_PAGES})(${JSON.stringify(pages)})`);
   const found = { whole: 0, names: 0 };
   for (const [at, text] of pages.entries()) {
     const { links, whole } = readLinks([{ kind: 'html', type: 'text/html', text, octets: text.length }]);

@@ -2,11 +2,10 @@
  * The link audit beside a browser: made-up pages that take markup apart are read by both. Every address that the browser has in an
  * element, and every host that it shows on a link, must be found, unless the audit says that it has not read the page whole.
  */
-import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readLinks } from '../../src/mail/links.ts';
+import { type BrowserPage, openBrowserPage } from '../support/browser-page.ts';
 import fc from '../support/properties.ts';
-import { needProgram } from '../support/relay.ts';
 
 const PAGES = 4000;
 /** The same pages each time; others were tried by hand. */
@@ -57,19 +56,13 @@ interface Seen {
   readonly links: readonly (readonly [address: string, text: string])[];
 }
 
-let browser: Browser;
-let page: Page;
+let opened: BrowserPage;
 
 beforeAll(async () => {
-  const executablePath = needProgram('/usr/bin/chromium', 'chromium');
-  browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
-  page = await browser.newPage();
-  // Nothing is loaded: the pages are only taken apart.
-  await page.route('**', (route) => route.abort());
-  await page.setContent('<body></body>');
+  opened = await openBrowserPage('<body></body>');
 }, 60_000);
 
-afterAll(() => browser?.close());
+afterAll(() => opened?.close());
 
 /** Runs in the page, which is no place of this program: each source as a document without scripts, and as a part of one with scripts. */
 const READ_PAGES = `(sources) => {
@@ -105,7 +98,7 @@ test('finds every link that a browser finds, and the name on it', { timeout: 120
     { numRuns: PAGES, seed: SEED },
   );
   const found = { whole: 0, addresses: 0, names: 0 };
-  const seen = await page.evaluate<readonly (readonly Seen[])[]>(`(${READ_PAGES})(${JSON.stringify(pages)})`);
+  const seen = await opened.page.evaluate<readonly (readonly Seen[])[]>(`(${READ_PAGES})(${JSON.stringify(pages)})`);
   for (const [at, source] of pages.entries()) {
     const { links, whole } = readLinks([{ kind: 'html', type: 'text/html', text: source, octets: source.length }]);
     if (!whole) continue;
